@@ -1,0 +1,110 @@
+"""What must be on the machine before anything is measured: wrk, libev, the peers' virtual environment, monopod.
+
+Debian packages are installed when running as root; otherwise a sentence says what is missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+from scenarios import Scenario
+from servers import HERE, Place, Server
+
+ROOT = HERE.parent.parent
+VENV = ROOT / "target" / "bench-venv"
+REQUIREMENTS = HERE / "requirements.txt"
+LIBEV_HEADERS = ("/usr/include/ev.h", "/usr/include/libev/ev.h", "/usr/local/include/ev.h")
+
+
+class Missing(Exception):
+    """Something the bench needs is not there; says what to do."""
+
+
+def run(command: list[str], seconds: float, **environment: str) -> str:
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            env={**os.environ, **environment},
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Missing(f"`{' '.join(command)}` did not end within {seconds:.0f} s") from error
+    except OSError as error:
+        raise Missing(f"cannot run {command[0]}: {error.strerror}") from error
+    if done.returncode != 0:
+        end = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
+        raise Missing(f"`{' '.join(command)}` ended with {done.returncode}:\n{end}")
+    return done.stdout
+
+
+def install_debian(package: str, purpose: str) -> None:
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        raise Missing(f"{package} is missing ({purpose}): install it, on Debian with `apt-get install {package}`")
+    print(f"installing {package} ({purpose})", flush=True)
+    run(["apt-get", "update", "-q"], 120)
+    run(["apt-get", "install", "-y", "-q", "--no-install-recommends", package], 300, DEBIAN_FRONTEND="noninteractive")
+
+
+def need_wrk() -> None:
+    if shutil.which("wrk") is None:
+        install_debian("wrk", "it puts the load on")
+
+
+def need_build_of(server: Server) -> None:
+    if server.name == "bjoern" and not any(Path(header).exists() for header in LIBEV_HEADERS):
+        install_debian("libev-dev", "bjoern is compiled against it; or leave bjoern out with --servers")
+
+
+def need_venv(python: str, servers: Iterable[Server], scenarios: Iterable[Scenario]) -> None:
+    """Create the virtual environment and install what is asked for; nothing to do when that was done before."""
+    packages = {server.package for server in servers if server.package}
+    packages.update(*(scenario.packages for scenario in scenarios))
+    version = run([python, "-c", "import sys; print(sys.version)"], 20)
+    key = hashlib.sha256(f"{version}{REQUIREMENTS.read_text()}".encode()).hexdigest()
+    stamp = VENV / "installed"
+    installed = stamp.read_text().split() if stamp.exists() else []
+    if not installed or installed[0] != key:
+        print(f"creating {VENV.relative_to(ROOT)}", flush=True)
+        run([python, "-m", "venv", "--clear", str(VENV)], 120)
+        (VENV / ".gitignore").write_text("*\n")
+        installed = [key]
+    absent = sorted(packages - set(installed))
+    if absent:
+        print(f"installing {', '.join(absent)}", flush=True)
+        pip = [str(VENV / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        run([*pip, "-c", str(REQUIREMENTS), *absent], 600)
+    stamp.write_text("\n".join([*installed, *absent]) + "\n")
+
+
+def find_monopod(given: Path | None) -> Path:
+    if given is not None:
+        if not os.access(given, os.X_OK) or not given.is_file():
+            raise Missing(f"--monopod {given} is not an executable file")
+        return given.resolve()
+    for candidate in (ROOT / "target" / "release" / "monopod", VENV / "bin" / "monopod"):
+        if os.access(candidate, os.X_OK):
+            return candidate
+    raise Missing(
+        "monopod is not built: run `cargo build --release`, pass --monopod PATH, or leave it out with --servers"
+    )
+
+
+def versions(place: Place) -> dict[str, str]:
+    """What was really measured, for the record."""
+    found = {"python": run([place.command("python"), "-V"], 20).split()[-1]}
+    freeze = run([place.command("python"), "-m", "pip", "freeze", "--disable-pip-version-check"], 60)
+    for line in freeze.splitlines():
+        name, separator, version = line.partition("==")
+        if separator:
+            found[name.lower()] = version
+    if place.monopod is not None:
+        found["monopod"] = run([str(place.monopod), "--version"], 20).split()[-1]
+    return found

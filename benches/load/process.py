@@ -1,0 +1,101 @@
+"""A server process from start to end: own session, pinned, log kept, ready when it answers right, surely gone after.
+
+Only processes of the tree started here are ever signalled, by pid.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+
+import usage
+from request import Request
+from servers import APPS
+
+READY_SECONDS = 20.0
+STOP_SECONDS = 10.0
+# Settings of the caller's shell must not configure a peer behind the command line's back.
+FOREIGN = ("PYTHON", "VIRTUAL_ENV", "GRANIAN_", "GUNICORN_", "MONOPOD_", "WEB_CONCURRENCY", "FLASK_")
+
+
+class ServerError(Exception):
+    """A server did not start or did not answer; says why, with the end of its log."""
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+class Process:
+    """`with Process(command, log, core) as process:` — the tree is gone when the block is left."""
+
+    def __init__(self, command: list[str], log: Path, core: int | None) -> None:
+        self.command = command
+        self.log = log
+        self.core = core
+        self.killed = False
+        """True when SIGTERM was not enough."""
+
+    def __enter__(self) -> Process:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+        core = self.core
+        with self.log.open("wb") as log:
+            try:
+                self.child = subprocess.Popen(
+                    self.command,
+                    cwd=APPS,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    preexec_fn=None if core is None else lambda: os.sched_setaffinity(0, {core}),
+                )
+            except OSError as error:
+                raise ServerError(f"cannot start {self.command[0]}: {error.strerror}") from error
+        return self
+
+    @property
+    def pid(self) -> int:
+        return self.child.pid
+
+    def wait_ready(self, request: Request, port: int) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while (complaint := request.complaint(port, timeout=2.0)) is not None:
+            if (code := self.child.poll()) is not None:
+                raise ServerError(f"the server ended with {code} before it answered\n{self.log_end()}")
+            if time.monotonic() > deadline:
+                raise ServerError(f"not ready after {READY_SECONDS:.0f} s: {complaint}\n{self.log_end()}")
+            time.sleep(0.02)
+
+    def log_end(self, lines: int = 30) -> str:
+        text = self.log.read_text(errors="replace").splitlines()
+        return "\n".join(f"    | {line}" for line in text[-lines:]) or "    | (its log is empty)"
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        members = set(usage.tree(self.pid))
+        if self.child.poll() is None:
+            self.child.send_signal(signal.SIGTERM)
+            try:
+                self.child.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.killed = True
+        # The session keeps its number when its leader has gone, so a pid used anew by a stranger is not taken for ours.
+        members |= set(usage.tree(self.pid))
+        for pid in members:
+            found = usage.stat(pid)
+            if found is not None and found.session == self.pid and (pid != self.pid or self.child.poll() is None):
+                self.killed = True
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        self.child.wait(STOP_SECONDS)

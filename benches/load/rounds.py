@@ -1,0 +1,148 @@
+"""One run, and the order of runs: server A, B, C, then A, B, C again, so that a slow minute of the machine hits all.
+
+Each run is a fresh server: start, check the answer, warm up, read /proc, load, read /proc, check the answer, stop.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import usage
+from load import LoadError
+from process import Process, ServerError, free_port
+from scenarios import Case
+from servers import SERVERS, Place
+
+
+@dataclass(frozen=True)
+class Cores:
+    """Where server and load run; None on a machine with one core, where pinning would only hide the mixture."""
+
+    server: int | None
+    load: int | None
+
+    @classmethod
+    def choose(cls) -> Cores:
+        allowed = sorted(os.sched_getaffinity(0))
+        return cls(allowed[0], allowed[1]) if len(allowed) > 1 else cls(None, None)
+
+
+@dataclass
+class Run:
+    """One line of the JSON record. `failure` is empty when the numbers count."""
+
+    case: str
+    server: str
+    round: int
+    failure: str = ""
+    requests: int = 0
+    errors: int = 0
+    seconds: float = 0.0
+    rps: float = 0.0
+    p50_ms: float = 0.0
+    p99_ms: float = 0.0
+    cpu_us: float = 0.0
+    voluntary: float = 0.0
+    nonvoluntary: float = 0.0
+    pss_mib: float = 0.0
+    busy_percent: float = 0.0
+    other_percent: float | None = None
+    killed: bool = False
+    extra: dict[str, float] = field(default_factory=dict)
+
+
+class Timing(NamedTuple):
+    """Whole seconds under load: those that count, and those before that do not."""
+
+    seconds: int
+    warmup: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    cases: tuple[Case, ...]
+    servers: tuple[str, ...]
+    rounds: int
+    seconds: int | None
+    """Instead of what the scenario says."""
+    warmup: int | None
+    place: Place
+    cores: Cores
+
+    def servers_of(self, case: Case) -> list[str]:
+        return [name for name in self.servers if name in case.scenario.servers]
+
+    def timing(self, case: Case) -> Timing:
+        return Timing(
+            case.scenario.seconds if self.seconds is None else self.seconds,
+            case.scenario.warmup if self.warmup is None else self.warmup,
+        )
+
+    def runs(self) -> Iterator[Run]:
+        for case in self.cases:
+            for number in range(1, self.rounds + 1):
+                for name in self.servers_of(case):
+                    yield self.run(case, name, number)
+
+    def count(self) -> int:
+        return self.rounds * sum(len(self.servers_of(case)) for case in self.cases)
+
+    def estimate(self) -> int:
+        """Seconds for all runs, with one second each to start and stop."""
+        return self.rounds * sum(len(self.servers_of(case)) * (sum(self.timing(case)) + 1) for case in self.cases)
+
+    def run(self, case: Case, name: str, number: int) -> Run:
+        result = Run(case.name, name, number)
+        scenario = case.scenario
+        port = free_port()
+        command = SERVERS[name].start(self.place, scenario.app, port, case.threads)
+        command += scenario.server_options.get(name, ())
+        with tempfile.TemporaryDirectory(prefix="load-") as directory:
+            process = Process(command, Path(directory) / "log", self.cores.server)
+            try:
+                with process:
+                    process.wait_ready(scenario.request, port)
+                    try:
+                        self.measure(case, process, port, result)
+                    except LoadError as error:
+                        result.failure = str(error)
+                    if result.failure:
+                        result.failure += f"\n{process.log_end()}"
+            except ServerError as error:
+                result.failure = str(error)
+            result.killed = process.killed
+        return result
+
+    def measure(self, case: Case, process: Process, port: int, result: Run) -> None:
+        scenario, cores = case.scenario, self.cores
+        seconds, warmup = self.timing(case)
+        if warmup > 0:
+            scenario.load.run(scenario.request, port, scenario.connections, warmup, cores.load)
+        start = usage.read(process.pid, cores.server)
+        outcome = scenario.load.run(scenario.request, port, scenario.connections, seconds, cores.load)
+        spent = usage.between(start, usage.read(process.pid, cores.server))
+        result.pss_mib = usage.pss_mib(process.pid)
+        result.requests, result.errors, result.seconds = outcome.requests, outcome.errors, outcome.seconds
+        result.p50_ms, result.p99_ms = outcome.p50_ms, outcome.p99_ms
+        result.rps = outcome.requests / outcome.seconds
+        result.busy_percent = 100 * spent.cpu_seconds / outcome.seconds
+        if cores.server is not None:
+            result.other_percent = max(0.0, 100 * (spent.core_seconds - spent.cpu_seconds) / outcome.seconds)
+        result.extra = dict(outcome.extra)
+        if case.ideal_rps:
+            result.extra["% of ideal"] = 100 * result.rps / case.ideal_rps
+        if outcome.errors:
+            result.failure = outcome.error_text or f"{outcome.errors} errors"
+        elif outcome.requests == 0:
+            result.failure = "no request was answered"
+        elif complaint := scenario.request.complaint(port):
+            result.failure = f"after the load: {complaint}"
+        if outcome.requests:
+            result.cpu_us = 1e6 * spent.cpu_seconds / outcome.requests
+            result.voluntary = spent.voluntary / outcome.requests
+            result.nonvoluntary = spent.nonvoluntary / outcome.requests

@@ -1,0 +1,148 @@
+"""python3 benches/load/run.py [SCENARIO…]: measure monopod side by side with its peers.
+
+Exit code: 0 all runs counted, 1 a run failed, 64 wrong arguments, 69 something needed is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import environment
+import report
+from rounds import Cores, Plan, Run
+from scenarios import SCENARIOS
+from servers import SERVERS, Place
+
+EX_USAGE = 64
+EX_UNAVAILABLE = 69
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(EX_USAGE, f"{self.prog}: {message}\n")
+
+
+def names(text: str) -> tuple[str, ...]:
+    chosen = tuple(name.strip() for name in text.split(",") if name.strip())
+    unknown = [name for name in chosen if name not in SERVERS]
+    if unknown or not chosen:
+        raise argparse.ArgumentTypeError(f"unknown server {', '.join(unknown)}; there are {', '.join(SERVERS)}")
+    return tuple(dict.fromkeys(chosen))
+
+
+def counts(text: str) -> tuple[int, ...]:
+    return tuple(positive(part) for part in text.split(","))
+
+
+def positive(text: str) -> int:
+    if not text.strip().isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def whole(text: str) -> int:
+    return 0 if text.strip() == "0" else positive(text)
+
+
+def parser() -> Parser:
+    made = Parser(prog="run.py", description="Measure monopod side by side with its peers; see README.md.")
+    made.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"default: all of {', '.join(SCENARIOS)}")
+    made.add_argument("--rounds", type=positive, default=3, help="runs of each server, interleaved (3)")
+    made.add_argument("--duration", type=positive, help="whole seconds under load in a run (the scenario's: 5)")
+    made.add_argument("--warmup", type=whole, help="whole seconds of load before that, not counted (1)")
+    made.add_argument("--servers", type=names, help=f"some of {','.join(SERVERS)}; default: all there are")
+    made.add_argument("--threads", type=counts, help="thread counts instead of the scenario's own, such as 1,8")
+    made.add_argument("--reference", type=names, default=("granian",), help="the server ratios refer to (granian)")
+    made.add_argument("--monopod", type=Path, help="the command (target/release/monopod, or the one in the venv)")
+    made.add_argument("--python", default=sys.executable, help="the Python the venv is made with (this one)")
+    made.add_argument("--json", type=Path, metavar="OUT", help="also write the JSON record to this file")
+    return made
+
+
+def prepare(arguments: argparse.Namespace) -> Plan:
+    """Everything that can be missing is found here, before the first run."""
+    scenarios = [SCENARIOS[name] for name in dict.fromkeys(arguments.scenarios or SCENARIOS)]
+    wanted = arguments.servers or tuple(SERVERS)
+    environment.need_wrk()
+    chosen = []
+    for name in wanted:
+        try:
+            environment.need_build_of(SERVERS[name])
+            chosen.append(name)
+        except environment.Missing as error:
+            if arguments.servers:
+                raise
+            print(f"{name} left out: {error}")
+    environment.need_venv(arguments.python, [SERVERS[name] for name in chosen], scenarios)
+    monopod = None
+    if "monopod" in chosen:
+        try:
+            monopod = environment.find_monopod(arguments.monopod)
+        except environment.Missing as error:
+            if arguments.servers or arguments.monopod:
+                raise
+            print(f"monopod left out: {error}")
+            chosen.remove("monopod")
+    cores = Cores.choose()
+    if cores.server is None:
+        print("note: one core only, so server and load are not pinned and disturb each other")
+    return Plan(
+        cases=tuple(case for scenario in scenarios for case in scenario.cases(arguments.threads)),
+        servers=tuple(chosen),
+        rounds=arguments.rounds,
+        seconds=arguments.duration,
+        warmup=arguments.warmup,
+        place=Place(environment.VENV, monopod),
+        cores=cores,
+    )
+
+
+def show(run: Run) -> None:
+    where = f"{run.case:28} round {run.round}  {run.server:9}"
+    if run.failure:
+        print(f"{where} FAILED: {run.failure}", flush=True)
+        return
+    other = "" if run.other_percent is None else f", {run.other_percent:.0f} % of the core went to others"
+    killed = ", had to be killed" if run.killed else ""
+    print(f"{where} {run.cpu_us:7.1f} µs {run.rps:8.0f} req/s{other}{killed}", flush=True)
+
+
+def main() -> int:
+    arguments = parser().parse_args()
+    unknown = [name for name in arguments.scenarios if name not in SCENARIOS]
+    if unknown:
+        parser().error(f"unknown scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
+    if len(arguments.reference) != 1:
+        parser().error("--reference takes one server")
+    # A terminated bench must still stop the server it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    reference = arguments.reference[0]
+    try:
+        plan = prepare(arguments)
+        versions = environment.versions(plan.place)
+    except environment.Missing as error:
+        print(f"run.py: {error}", file=sys.stderr)
+        return EX_UNAVAILABLE
+    print(f"{plan.count()} runs, about {plan.estimate() / 60:.1f} minutes", flush=True)
+    runs = []
+    for run in plan.runs():
+        show(run)
+        runs.append(run)
+    for name, lines in report.summaries(plan, runs, reference).items():
+        if lines:
+            print(f"\n{report.heading(plan, name)}\n{report.table(lines, reference)}")
+    path = report.write(plan, runs, reference, versions, arguments.json)
+    print(f"\nwritten: {path} and {path.with_suffix('.md').name}")
+    return 1 if not runs or any(run.failure for run in runs) else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

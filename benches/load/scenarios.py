@@ -1,0 +1,102 @@
+"""The catalogue of scenarios. Adding one is an entry here, and a module in apps/ when it needs a new application.
+
+A scenario with several thread counts becomes several cases, each measured and reported on its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from load import Load, Wrk
+from request import Request
+
+EVERY_SERVER = ("monopod", "granian", "bjoern", "gunicorn")
+
+
+@dataclass(frozen=True)
+class Scenario:
+    name: str
+    app: str
+    """MODULE:NAME inside apps/."""
+    request: Request
+    threads: tuple[int, ...] = (1,)
+    connections: int = 64
+    seconds: int = 5
+    warmup: int = 1
+    servers: tuple[str, ...] = EVERY_SERVER
+    packages: tuple[str, ...] = ()
+    """What the application imports, by its name in requirements.txt."""
+    call_seconds: float | None = None
+    """How long one call waits without using CPU; threads / call_seconds is then the ideal rate."""
+    server_options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Options one server needs here and nowhere else, by server name."""
+    load: Load = field(default_factory=Wrk)
+
+    def cases(self, threads: tuple[int, ...] | None = None) -> Iterator[Case]:
+        counts = threads or self.threads
+        for count in counts:
+            yield Case(replace(self, threads=counts), count)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A scenario at one thread count."""
+
+    scenario: Scenario
+    threads: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.scenario.name}/{self.threads}"
+
+    @property
+    def ideal_rps(self) -> float | None:
+        call = self.scenario.call_seconds
+        return None if call is None else self.threads / call
+
+
+def flask_json_answer() -> bytes:
+    # jsonify outside debug mode: sorted keys, no spaces, a newline at the end.
+    items = [{"id": number, "name": f"item {number}"} for number in range(5)]
+    return json.dumps({"items": items, "path": "/json"}, separators=(",", ":")).encode() + b"\n"
+
+
+FLASK_JSON = Request(path="/json", answer=flask_json_answer())
+
+SCENARIOS: dict[str, Scenario] = {
+    scenario.name: scenario
+    for scenario in (
+        Scenario(
+            name="hello",
+            app="hello:app",
+            request=Request(path="/", answer=b"Hello, World!\n"),
+        ),
+        Scenario(
+            name="flask_json",
+            app="flask_json:app",
+            request=FLASK_JSON,
+            packages=("Flask",),
+        ),
+        Scenario(
+            name="io_bound",
+            app="io_bound:app",
+            request=Request(path="/", answer=b"waited\n"),
+            threads=(32,),
+            # bjoern has one thread: 50 requests a second is no comparison.
+            servers=("monopod", "granian", "gunicorn"),
+            call_seconds=0.02,
+            # The first answers come 20 ms late: 0.2 % of these seconds.
+            seconds=10,
+        ),
+        # bjoern stays in, with its one thread, as the mark of what no hand-over between threads costs.
+        Scenario(
+            name="cpu_bound_many_threads",
+            app="flask_json:app",
+            request=FLASK_JSON,
+            threads=(8, 32),
+            packages=("Flask",),
+        ),
+    )
+}

@@ -1,0 +1,89 @@
+"""The servers under comparison and how each is started: one entry per server, every option it needs in sight.
+
+All of them run one process (gunicorn: one worker under its arbiter), keep-alive on, access log off, warnings only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+APPS = HERE / "apps"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the parts are: the peers' virtual environment and the monopod command."""
+
+    venv: Path
+    monopod: Path | None
+
+    def command(self, name: str) -> str:
+        return str(self.venv / "bin" / name)
+
+
+@dataclass(frozen=True)
+class Server:
+    name: str
+    package: str | None
+    """Its name in requirements.txt; None when it is not installed by pip."""
+    start: Callable[[Place, str, int, int], list[str]]
+    """(place, MODULE:NAME, port, threads) to the command line; it is run inside apps/."""
+    threaded: bool = True
+
+
+def monopod(place: Place, app: str, port: int, threads: int) -> list[str]:
+    return [
+        str(place.monopod), "serve", app,
+        "--bind", f"127.0.0.1:{port}",
+        "--threads", str(threads),
+        "--no-access-log",
+        "--log-level", "warn",
+        "--chdir", str(APPS),
+        "--venv", str(place.venv),
+    ]  # fmt: skip
+
+
+def granian(place: Place, app: str, port: int, threads: int) -> list[str]:
+    return [
+        place.command("granian"), app,
+        "--interface", "wsgi",
+        "--host", "127.0.0.1",
+        "--port", str(port),
+        "--workers", "1",
+        "--blocking-threads", str(threads),
+        "--no-access-log",
+        "--log-level", "warning",
+        "--no-ws",
+    ]  # fmt: skip
+
+
+def bjoern(place: Place, app: str, port: int, threads: int) -> list[str]:
+    return [place.command("python"), str(HERE / "peers" / "bjoern_serve.py"), app, str(port)]
+
+
+def gunicorn(place: Place, app: str, port: int, threads: int) -> list[str]:
+    return [
+        place.command("gunicorn"), app,
+        "--bind", f"127.0.0.1:{port}",
+        "--worker-class", "gthread",
+        "--workers", "1",
+        "--threads", str(threads),
+        # The default of 2 s closes connections under the load generator and is counted as errors.
+        "--keep-alive", "75",
+        "--log-level", "warning",
+        "--no-control-socket",
+    ]  # fmt: skip
+
+
+SERVERS: dict[str, Server] = {
+    server.name: server
+    for server in (
+        Server("monopod", None, monopod),
+        Server("granian", "granian", granian),
+        Server("bjoern", "bjoern", bjoern, threaded=False),
+        Server("gunicorn", "gunicorn", gunicorn),
+    )
+}

@@ -1,0 +1,58 @@
+//! The response body of the application branch, as hyper polls it.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use crate::exchange::replies::ReplyBody;
+
+/// Complete bytes, a response pipe, or a stretch of a file.
+#[derive(Debug)]
+pub struct AppBody(ReplyBody);
+
+impl From<ReplyBody> for AppBody {
+    fn from(body: ReplyBody) -> Self {
+        Self(body)
+    }
+}
+
+impl From<String> for AppBody {
+    fn from(text: String) -> Self {
+        Self(ReplyBody::Full(Bytes::from(text)))
+    }
+}
+
+impl Body for AppBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let chunk = match &mut self.0 {
+            ReplyBody::Full(bytes) if bytes.is_empty() => None,
+            ReplyBody::Full(bytes) => Some(Ok(std::mem::take(bytes))),
+            ReplyBody::Pipe { reader, .. } => ready!(reader.poll_chunk(cx)),
+            ReplyBody::File(slice) => ready!(slice.poll_chunk(cx)),
+        };
+        Poll::Ready(chunk.map(|chunk| chunk.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            ReplyBody::Full(bytes) => bytes.is_empty(),
+            ReplyBody::Pipe { reader, .. } => reader.is_finished(),
+            ReplyBody::File(slice) => slice.remaining() == 0,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            ReplyBody::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            ReplyBody::Pipe { len: Some(len), .. } => SizeHint::with_exact(*len),
+            ReplyBody::Pipe { len: None, .. } => SizeHint::default(),
+            ReplyBody::File(slice) => SizeHint::with_exact(slice.remaining()),
+        }
+    }
+}

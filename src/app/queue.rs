@@ -1,0 +1,152 @@
+//! The bounded queue between the front and the Python host.
+//!
+//! Full, it refuses at once; a job whose client has left or whose deadline is past is dropped before Python sees
+//! it. Counts requests, never connections (`--queue-size`, `--queue-timeout`).
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::exchange::{Job, Source};
+use crate::semantics::fault::Fault;
+
+/// Jobs in the order they came.
+pub struct Queue {
+    jobs: Mutex<VecDeque<(Instant, Job)>>,
+    /// `jobs.len()`, readable without the lock.
+    waiting: AtomicUsize,
+    capacity: usize,
+    timeout: Duration,
+}
+
+impl Queue {
+    /// A queue of at most `capacity` jobs, each of which waits at most `timeout`.
+    #[must_use]
+    pub fn new(capacity: usize, timeout: Duration) -> Self {
+        let jobs = VecDeque::with_capacity(capacity.min(1024));
+        Self { jobs: Mutex::new(jobs), waiting: AtomicUsize::new(0), capacity, timeout }
+    }
+
+    /// Adds a job at the end.
+    ///
+    /// # Errors
+    /// The job itself when the queue is full.
+    // The large error is the job that the caller answers itself; boxing it would allocate for every refusal.
+    #[allow(clippy::result_large_err)]
+    pub fn push(&self, job: Job) -> Result<(), Job> {
+        let mut jobs = self.jobs.lock();
+        if jobs.len() >= self.capacity {
+            return Err(job);
+        }
+        jobs.push_back((Instant::now(), job));
+        self.waiting.store(jobs.len(), Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Answers the jobs that have waited too long, although no thread came for them.
+    pub fn expire(&self) {
+        while let Some(job) = self.pop_if(|queued| queued.elapsed() > self.timeout) {
+            job.reply.send_now(Err(Fault::queue_timeout()));
+        }
+    }
+
+    fn pop_if(&self, wanted: impl FnOnce(&Instant) -> bool) -> Option<Job> {
+        let mut jobs = self.jobs.lock();
+        let (queued, _) = jobs.front()?;
+        if !wanted(queued) {
+            return None;
+        }
+        let job = jobs.pop_front();
+        self.waiting.store(jobs.len(), Ordering::SeqCst);
+        job.map(|(_, job)| job)
+    }
+}
+
+impl Source for Queue {
+    fn take(&self) -> Option<Job> {
+        loop {
+            if self.is_empty() {
+                return None;
+            }
+            let mut late = false;
+            let job = self.pop_if(|queued| {
+                late = queued.elapsed() > self.timeout;
+                true
+            })?;
+            if job.reply.is_abandoned() {
+                continue;
+            }
+            if late {
+                job.reply.send(Err(Fault::queue_timeout()));
+                continue;
+            }
+            return Some(job);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst) == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::{Client, Replies, RequestHead, Spooled};
+    use std::sync::Arc;
+
+    fn job(replies: &Replies, path: &str) -> (Job, tokio::sync::oneshot::Receiver<crate::exchange::replies::Outcome>) {
+        let (reply, outcome) = replies.handle();
+        let (parts, ()) = http::Request::get(path).body(()).unwrap().into_parts();
+        let head = RequestHead { parts, client: Arc::new(Client::unix()) };
+        (Job { head, body: Spooled::Empty, reply }, outcome)
+    }
+
+    #[test]
+    fn first_in_first_out_and_refused_when_full() {
+        let replies = Replies::default();
+        let queue = Queue::new(2, Duration::from_secs(60));
+        let (first, _keep_first) = job(&replies, "/1");
+        let (second, _keep_second) = job(&replies, "/2");
+        let (third, _keep_third) = job(&replies, "/3");
+        assert!(queue.push(first).is_ok());
+        assert!(queue.push(second).is_ok());
+        assert!(queue.push(third).is_err());
+        assert_eq!(queue.take().unwrap().head.parts.uri.path(), "/1");
+        assert_eq!(queue.take().unwrap().head.parts.uri.path(), "/2");
+        assert!(queue.take().is_none());
+    }
+
+    #[test]
+    fn a_job_without_a_client_is_never_taken() {
+        let replies = Replies::default();
+        let queue = Queue::new(9, Duration::from_secs(60));
+        let (left, client) = job(&replies, "/left");
+        drop(client);
+        assert!(queue.push(left).is_ok());
+        let (stays, _client) = job(&replies, "/stays");
+        assert!(queue.push(stays).is_ok());
+        assert_eq!(queue.take().unwrap().head.parts.uri.path(), "/stays");
+    }
+
+    #[tokio::test]
+    async fn a_late_job_is_answered_503_whether_or_not_a_thread_comes() {
+        for expire in [true, false] {
+            let replies = Replies::default();
+            let queue = Queue::new(9, Duration::ZERO);
+            let (late, outcome) = job(&replies, "/late");
+            assert!(queue.push(late).is_ok());
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            if expire {
+                queue.expire();
+            } else {
+                assert!(queue.take().is_none());
+            }
+            tokio::spawn(async move { replies.deliver().await });
+            let fault = outcome.await.unwrap().unwrap_err();
+            assert_eq!((fault.status.as_u16(), fault.reason), (503, "queue-timeout"));
+        }
+    }
+}

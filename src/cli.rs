@@ -1,0 +1,246 @@
+//! The command line: which subcommand, and the words of `--help`.
+//!
+//! `serve` is the default, so `monopod app:app` works; a target named like a subcommand is `monopod serve check`. Called
+//! by `run()`, which acts on the `Command` this returns. Everything about options is in `config`; this file adds the
+//! subcommands and gathers the host's facts. Never prints and never exits.
+
+use std::ffi::OsString;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+
+use clap::Arg;
+use clap::error::ErrorKind;
+
+use crate::config::options;
+use crate::config::sources::{Env, lookup, platform_name};
+pub use crate::config::{Host, Origin, Resolved, StartError};
+use crate::sys::cgroup;
+
+/// What the operator asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// Serve the application.
+    Serve(Box<Resolved>),
+    /// Load the application, show the settings, and exit.
+    Check(Box<Resolved>),
+    /// Write compressed siblings of the files in these directories; at least one.
+    Compress(Vec<PathBuf>),
+    /// Write this text (help or version) to stdout and exit with 0.
+    Print(String),
+}
+
+/// Reads the command line (`args`, the program's name included) over the environment, the configuration file and the
+/// host's facts.
+///
+/// # Errors
+/// [`StartError::Usage`] for what was typed, [`StartError::Config`] for what a variable or the file says.
+pub fn parse(args: &[OsString], env: Env<'_>, host: &Host) -> Result<Command, StartError> {
+    let matches = match face().try_get_matches_from(args) {
+        Ok(matches) => matches,
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            let colour = host.stdout_is_terminal && lookup(env, "NO_COLOR").is_none();
+            let text = error.render();
+            return Ok(Command::Print(if colour { text.ansi().to_string() } else { text.to_string() }));
+        }
+        Err(error) => return Err(StartError::usage(options::sentence(&error, None))),
+    };
+    let behind = |words: usize| args.get(words..).unwrap_or_default();
+    let resolve = |args| crate::config::resolve(args, env, host).map(Box::new);
+    // A subcommand can only be the first word, so its own arguments start at the third.
+    match matches.subcommand() {
+        Some(("compress", matches)) => {
+            let directories = matches.get_many::<PathBuf>("dir").unwrap_or_default();
+            Ok(Command::Compress(directories.cloned().collect()))
+        }
+        Some(("check", _)) => resolve(behind(2)).map(Command::Check),
+        Some(_) => resolve(behind(2)).map(Command::Serve),
+        None => resolve(behind(1)).map(Command::Serve),
+    }
+}
+
+/// The whole command with its subcommands, as `--help` shows it.
+fn face() -> clap::Command {
+    let with_options = |usage: &'static str| {
+        options::command()
+            .no_binary_name(false)
+            .override_usage(usage)
+            .mut_args(|arg| if matches!(arg.get_id().as_str(), "help" | "version") { arg } else { show_env(arg) })
+    };
+    let directories = Arg::new("dir")
+        .value_name("DIR")
+        .help("Directories whose files get .br, .zst and .gz siblings")
+        .required(true)
+        .num_args(1..)
+        .value_parser(clap::value_parser!(PathBuf));
+    with_options(
+        "monopod [serve] [TARGET] [OPTIONS]\n       monopod check [TARGET] [OPTIONS]\n       monopod compress DIR…",
+    )
+    .version(env!("CARGO_PKG_VERSION"))
+    .about("Serves a WSGI application, its static files and slow clients from one process.")
+    .after_help("Order: flag, environment, monopod.toml or [tool.monopod] in pyproject.toml, container, default.")
+    .args_conflicts_with_subcommands(true)
+    .disable_help_subcommand(true)
+    .subcommand(
+        with_options("monopod [serve] [TARGET] [OPTIONS]").name("serve").about("Serve the application (the default)"),
+    )
+    .subcommand(
+        with_options("monopod check [TARGET] [OPTIONS]")
+            .name("check")
+            .about("Load the application, show every setting and where it comes from, and exit"),
+    )
+    .subcommand(
+        clap::Command::new("compress")
+            .override_usage("monopod compress DIR…")
+            .about("Write compressed siblings of static files, at build time")
+            .arg(directories),
+    )
+}
+
+/// Adds the environment names to an option's help, before its default.
+fn show_env(arg: Arg) -> Arg {
+    if options::is_negation(&arg) {
+        return arg;
+    }
+    let (meaning, default) = options::meaning(&arg);
+    let platform = platform_name(arg.get_id().as_str()).map(|name| format!(", {name}")).unwrap_or_default();
+    let default = default.map(|default| format!(" [default: {default}]")).unwrap_or_default();
+    let help = format!("{meaning} [env: {}{platform}]{default}", options::env_name(&arg));
+    arg.help(help).hide_default_value(true)
+}
+
+/// The facts of the host this process runs on. What cannot be found out is `None`.
+#[must_use]
+pub fn host(env: Env<'_>) -> Host {
+    let limits = cgroup::limits();
+    let threads = || std::thread::available_parallelism().ok().and_then(|count| u32::try_from(count.get()).ok());
+    Host {
+        cpus: limits.cpus.or_else(|| threads().map(f64::from)),
+        memory_limit: limits.memory,
+        machine_memory: cgroup::machine_memory(),
+        in_container: lookup(env, "KUBERNETES_SERVICE_HOST").is_some()
+            || ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists()),
+        stdout_is_terminal: std::io::stdout().is_terminal(),
+        cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(words: &[&str]) -> Result<Command, StartError> {
+        let directory = tempfile::tempdir().unwrap();
+        let host = Host {
+            cpus: None,
+            memory_limit: None,
+            machine_memory: None,
+            in_container: false,
+            stdout_is_terminal: false,
+            cwd: directory.path().into(),
+        };
+        let args: Vec<OsString> = ["monopod"].iter().chain(words).map(OsString::from).collect();
+        parse(&args, &|_| None, &host)
+    }
+
+    /// Subcommand, target and threads, or the sentence.
+    fn gist(words: &[&str]) -> String {
+        let serve = |name: &str, resolved: &Resolved| {
+            let serve = &resolved.settings.serve;
+            format!("{name} {} {}", serve.target.as_deref().unwrap_or("-"), serve.threads)
+        };
+        match run(words) {
+            Ok(Command::Serve(resolved)) => serve("serve", &resolved),
+            Ok(Command::Check(resolved)) => serve("check", &resolved),
+            Ok(Command::Compress(directories)) => format!("compress {directories:?}"),
+            Ok(Command::Print(text)) => text,
+            Err(error) => format!("{}: {error}", error.exit_code()),
+        }
+    }
+
+    #[test]
+    fn serve_is_what_is_meant_unless_the_first_word_is_another_subcommand() {
+        for (words, expected) in [
+            (&[][..], "serve - 4"),
+            (&["app:app"], "serve app:app 4"),
+            (&["app:app", "--threads", "7"], "serve app:app 7"),
+            (&["--threads", "7", "app:app"], "serve app:app 7"),
+            (&["serve"], "serve - 4"),
+            (&["serve", "--threads=7", "app:app"], "serve app:app 7"),
+            (&["serve", "check"], "serve check 4"),
+            (&["serve", "dev"], "serve dev 4"),
+            (&["--", "check"], "serve check 4"),
+            (&["--threads", "7", "check"], "serve check 7"),
+            (&["help"], "serve help 4"),
+            (&["check"], "check - 4"),
+            (&["check", "app:app", "--threads", "7"], "check app:app 7"),
+            (&["--threads", "7", "--threads", "8"], "serve - 8"),
+            (&["compress", "a", "b"], "compress [\"a\", \"b\"]"),
+        ] {
+            assert_eq!(gist(words), expected, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn wrong_usage_is_one_sentence_and_code_64() {
+        for (words, expected) in [
+            (&["--thread", "4"][..], "--thread is not an option of monopod; did you mean --threads?"),
+            (&["serve", "--thread", "4"], "--thread is not an option of monopod; did you mean --threads?"),
+            (&["-D"], "-D is not an option of monopod; `monopod --help` lists them."),
+            (&["--threads"], "--threads wants a value."),
+            (&["--threads", "0"], "--threads wants a whole number from 1 to 512, not `0`."),
+            (&["-w", "x"], "--workers wants 1, not `x`."),
+            (&["--no-access-log=1"], "--no-access-log takes no value."),
+            (&["--access-log=maybe"], "--access-log wants `true` or `false`, not `maybe`."),
+            (&[""], "TARGET wants an application such as `module:callable`, not ``."),
+            (&["a:b", "c"], "`c` is one argument too many: options aside, monopod takes one TARGET."),
+            (
+                &["a:b", "--threads", "4", "check"],
+                "`check` is one argument too many: options aside, monopod takes one TARGET.",
+            ),
+            (&["serve", "a:b", "c"], "`c` is one argument too many: options aside, monopod takes one TARGET."),
+            (&["compress"], "Name at least one DIR."),
+        ] {
+            assert_eq!(gist(words), format!("64: {expected}"), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn arguments_that_are_not_text_are_refused_unless_they_are_paths() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let odd = || OsString::from_vec(vec![b'a', 0xff]);
+        let Ok(Command::Serve(resolved)) = run(&[]) else { panic!("serve") };
+        let host = Host { cwd: "/".into(), ..host(&|_| None) };
+        let words = |flag: &str| ["monopod".into(), flag.into(), odd()];
+        let Ok(Command::Serve(odd_venv)) = parse(&words("--venv"), &|_| None, &host) else { panic!("serve") };
+        assert_ne!(odd_venv.settings.serve.venv, resolved.settings.serve.venv);
+        let error = parse(&words("--bind"), &|_| None, &host).unwrap_err();
+        assert_eq!(error, StartError::usage("The command line wants text in UTF-8."));
+    }
+
+    #[test]
+    fn help_shows_every_option_under_its_heading_with_its_env_name() {
+        for words in [&["--help"][..], &["-h"], &["serve", "--help"], &["check", "-h"], &["--threads", "4", "--help"]] {
+            let help = gist(words);
+            let mut rest = help.as_str();
+            for heading in ["Serve:", "Static files:", "Limits:", "Life:", "Logs:"] {
+                let at = rest.find(heading).unwrap_or_else(|| panic!("{heading} in {rest}"));
+                rest = &rest[at..];
+            }
+            let flat = help.split_whitespace().collect::<Vec<_>>().join(" ");
+            for arg in options::settable(&options::command()) {
+                assert!(flat.contains(&format!("[env: {}", options::env_name(arg))), "{} in {help}", options::key(arg));
+            }
+            assert!(flat.contains("[env: MONOPOD_BIND, PORT] [default: 127.0.0.1:8000,"), "{help}");
+            assert!(flat.contains("[env: MONOPOD_BACKLOG] [default: 2048]"), "{help}");
+        }
+        assert!(gist(&["--help"]).contains("compress"));
+        assert!(gist(&["compress", "--help"]).contains("DIR"));
+        assert_eq!(gist(&["--version"]), format!("monopod {}\n", env!("CARGO_PKG_VERSION")));
+    }
+
+    #[test]
+    fn this_host_has_facts() {
+        let facts = host(&|name| (name == "KUBERNETES_SERVICE_HOST").then(|| "10.0.0.1".into()));
+        assert!(facts.in_container && facts.cpus.is_some_and(|cpus| cpus > 0.0) && facts.cwd.is_absolute());
+    }
+}

@@ -1,0 +1,25 @@
+//! Configuration: what the operator may set, where it may come from, and what it becomes.
+//!
+//! `options` is the one definition of every option; `sources` and `file` read the layers below the command line;
+//! `resolve` ranks them (flag > env > file > container > default) and builds `settings`, plain structs of which each
+//! room gets its own. Called by `cli`. Touches the configuration file and nothing else: the environment and the host's
+//! facts are handed in. Never reads the process environment and never logs.
+
+pub mod addresses;
+pub mod error;
+mod file;
+pub mod options;
+mod reading;
+pub mod reference;
+pub mod resolve;
+pub mod settings;
+pub mod sizing;
+pub mod sources;
+pub mod values;
+
+pub use error::StartError;
+pub use reading::Origin;
+pub use resolve::{Resolved, resolve};
+pub use settings::{Bind, Buffers, Life, Limits, LogFormat, Logs, Mount, Serve, Settings, StaticFiles};
+pub use sizing::Host;
+pub use sources::Source;

@@ -1,0 +1,299 @@
+//! The definition of every option: name, meaning, parser and fixed default, once.
+//!
+//! The flag comes from the field, the environment name and the file key from the flag ([`env_name`], [`key`]); `--help`
+//! and docs/configuration.md are rendered from here. A default the host decides is written `[default: …]` at the end of
+//! the meaning and supplied by `sizing`, so after layering every field below has a value. Pure: reads nothing.
+#![allow(
+    clippy::doc_markdown,
+    rustdoc::broken_intra_doc_links,
+    rustdoc::bare_urls,
+    reason = "the fields' doc comments are the text of --help, which is not Markdown"
+)]
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::ArgPredicate;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction, ArgMatches, Args};
+
+use super::addresses::{bind, mount, root_path};
+use super::settings::{Bind, LogFormat, Mount};
+use super::values::{boolean, duration, level, log_format, memory, size, target, whole, workers};
+
+/// All options, one struct per heading of `--help`.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// Heading "Serve".
+    #[command(flatten)]
+    pub serve: ServeOptions,
+    /// Heading "Static files".
+    #[command(flatten)]
+    pub static_files: StaticOptions,
+    /// Heading "Limits".
+    #[command(flatten)]
+    pub limits: LimitOptions,
+    /// Heading "Life".
+    #[command(flatten)]
+    pub life: LifeOptions,
+    /// Heading "Logs".
+    #[command(flatten)]
+    pub logs: LogOptions,
+}
+
+/// What to run and where to listen.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Serve")]
+pub struct ServeOptions {
+    /// Application: module:callable, module:factory(), module, or path/app.py [default: found as Django or Flask would]
+    #[arg(value_name = "TARGET", value_parser = target)]
+    pub target: Option<String>,
+
+    /// Address to listen on: HOST:PORT, [V6]:PORT, :PORT or PORT (on 0.0.0.0), unix:PATH, fd://N; repeatable
+    /// [default: 127.0.0.1:8000, in a container 0.0.0.0:8000]
+    #[arg(short, long, value_name = "ADDRESS", value_parser = bind)]
+    pub bind: Vec<Bind>,
+
+    /// Processes that run Python; this version has one, so scale by pods or threads
+    #[arg(short, long, value_name = "N", value_parser = workers, default_value = "1")]
+    pub workers: usize,
+
+    /// Threads that run Python, 1 to 512 [default: 4 per CPU, from 4 to 32]
+    #[arg(long, value_name = "N", value_parser = whole(1_usize, 512))]
+    pub threads: usize,
+
+    /// Working directory to change to first; also where the configuration file is looked for [default: stay]
+    #[arg(long, value_name = "DIR")]
+    pub chdir: Option<PathBuf>,
+
+    /// Virtual environment to run in [default: $VIRTUAL_ENV, ./.venv, or that of the python3 on PATH]
+    #[arg(long, value_name = "DIR")]
+    pub venv: Option<PathBuf>,
+
+    /// Configuration file [default: ./monopod.toml, or [tool.monopod] in ./pyproject.toml]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// URL prefix the application lives under (`SCRIPT_NAME`), such as /app [default: none]
+    #[arg(long, value_name = "PATH", value_parser = root_path)]
+    pub root_path: Option<String>,
+
+    /// Connections the kernel may hold before they are accepted
+    #[arg(long, value_name = "N", value_parser = whole(1_u32, 65_535), default_value = "2048")]
+    pub backlog: u32,
+}
+
+/// Static files served without Python.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Static files")]
+pub struct StaticOptions {
+    /// Serve the files of DIR under /URL; repeatable [default: none]
+    #[arg(id = "static", long = "static", value_name = "/URL=DIR", value_parser = mount)]
+    pub mounts: Vec<Mount>,
+
+    /// How long clients may keep a file whose name has no content hash
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "60s")]
+    pub max_age: Duration,
+}
+
+/// What a client may cost.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Limits")]
+pub struct LimitOptions {
+    /// Largest request body; a larger one is answered 413
+    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "100m")]
+    pub max_body_size: u64,
+
+    /// Requests that may wait for a thread; one more is answered 503 [default: 16 per thread]
+    #[arg(long, value_name = "N", value_parser = whole(1_usize, 1_000_000))]
+    pub queue_size: usize,
+
+    /// How long a request may wait for a thread before it is answered 503
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s")]
+    pub queue_timeout: Duration,
+
+    /// Bodies held in memory by the whole process; beyond that they go to --temp-dir
+    /// [default: a quarter of the memory limit; without one, of the machine's memory, at most 1g]
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
+    pub buffer_memory: u64,
+
+    /// Directory of temporary files [default: $TMPDIR, or /tmp]
+    #[arg(long, value_name = "DIR")]
+    pub temp_dir: PathBuf,
+}
+
+/// Starting and stopping.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Life")]
+pub struct LifeOptions {
+    /// How long requests may take to finish once the server is told to stop
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "25s")]
+    pub graceful_timeout: Duration,
+}
+
+/// What is written, and how.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Logs")]
+pub struct LogOptions {
+    /// Least severe level written: error, warn, info, debug, trace
+    #[arg(long, value_name = "LEVEL", value_parser = level, default_value = "info")]
+    pub log_level: tracing::Level,
+
+    /// Form of a log line: json or text [default: json in a container unless on a terminal, else text]
+    #[arg(long, value_name = "FORMAT", value_parser = log_format)]
+    pub log_format: LogFormat,
+
+    /// Write a line for each request
+    #[arg(long, value_name = "BOOL", value_parser = boolean, default_value = "true", action = ArgAction::Set,
+          num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          default_value_if("no_access_log", ArgPredicate::IsPresent, "false"), overrides_with = "no_access_log")]
+    pub access_log: bool,
+
+    /// Write no line for each request
+    #[arg(long, overrides_with = "access_log")]
+    no_access_log: bool,
+}
+
+/// The options as a bare command that takes arguments without a program name. Nothing is required of the command
+/// line, as the layers below it supply what it leaves out; of a repeated single option the last counts.
+#[must_use]
+pub fn command() -> clap::Command {
+    Options::augment_args(clap::Command::new("monopod"))
+        .bin_name("monopod")
+        .no_binary_name(true)
+        .args_override_self(true)
+        .mut_args(|arg| arg.required(false))
+}
+
+/// The options that have an environment name and a file key: all but the `--no-…` halves of pairs.
+pub fn settable(command: &clap::Command) -> impl Iterator<Item = &Arg> {
+    command.get_arguments().filter(|arg| !is_negation(arg) && !matches!(arg.get_id().as_str(), "help" | "version"))
+}
+
+/// Whether the option is the `--no-…` half of a pair.
+#[must_use]
+pub fn is_negation(arg: &Arg) -> bool {
+    arg.get_id().as_str().starts_with("no_")
+}
+
+/// The key in the configuration file, which is also the flag without its dashes.
+#[must_use]
+pub fn key(arg: &Arg) -> String {
+    arg.get_id().as_str().replace('_', "-")
+}
+
+/// The environment variable.
+#[must_use]
+pub fn env_name(arg: &Arg) -> String {
+    format!("MONOPOD_{}", arg.get_id().as_str().to_ascii_uppercase())
+}
+
+/// How the option is typed: `--key`, or the placeholder of a positional.
+#[must_use]
+pub fn flag(arg: &Arg) -> String {
+    arg.get_long().map_or_else(|| arg.get_id().as_str().to_ascii_uppercase(), |long| format!("--{long}"))
+}
+
+/// Whether the option takes several values.
+#[must_use]
+pub fn is_list(arg: &Arg) -> bool {
+    matches!(arg.get_action(), ArgAction::Append)
+}
+
+/// The meaning without its default, and the default: the parser's own or the one the meaning names.
+#[must_use]
+pub fn meaning(arg: &Arg) -> (String, Option<String>) {
+    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    let fixed = arg.get_default_values().first().map(|value| value.to_string_lossy().into_owned());
+    match help.split_once("[default: ") {
+        Some((meaning, default)) => {
+            let default = default.strip_suffix(']').unwrap_or(default);
+            (meaning.trim_end().to_owned(), Some(default.to_owned()))
+        }
+        None => (help, fixed),
+    }
+}
+
+/// Runs one value through the option's parser, as if it were typed.
+///
+/// # Errors
+/// The sentence that says what is wrong, beginning with `label`.
+pub fn check(arg: &Arg, value: &OsString, label: &str) -> Result<(), String> {
+    let typed = if arg.is_positional() {
+        vec![OsString::from("--"), value.clone()]
+    } else {
+        let mut typed = OsString::from(format!("{}=", flag(arg)));
+        typed.push(value);
+        vec![typed]
+    };
+    command().try_get_matches_from(typed).map(|_: ArgMatches| ()).map_err(|error| sentence(&error, Some(label)))
+}
+
+/// One sentence for a clap error; `label` names where the value came from when it was not typed.
+#[must_use]
+pub fn sentence(error: &clap::Error, label: Option<&str>) -> String {
+    use std::error::Error as _;
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.clone(),
+        Some(ContextValue::Strings(texts)) => texts.first().cloned().unwrap_or_default(),
+        _ => String::new(),
+    };
+    let arg = text(ContextKind::InvalidArg);
+    // clap writes `--threads <N>`, `--access-log[=<BOOL>]` and `[TARGET]`.
+    let typed = arg.split([' ', '=']).next().unwrap_or_default().trim_matches(['[', ']', '.', '<', '>']);
+    let name = label.unwrap_or(typed);
+    match (error.kind(), error.source()) {
+        (ErrorKind::ValueValidation, Some(reason)) => format!("{name} {reason}."),
+        (ErrorKind::InvalidUtf8, _) => format!("{} wants text in UTF-8.", label.unwrap_or("The command line")),
+        (ErrorKind::MissingRequiredArgument, _) => format!("Name at least one {name}."),
+        (ErrorKind::InvalidValue | ErrorKind::TooFewValues, _) => format!("{name} wants a value."),
+        (ErrorKind::TooManyValues, _) => format!("{name} takes no value."),
+        (ErrorKind::UnknownArgument, _) if arg.starts_with('-') => match text(ContextKind::SuggestedArg).as_str() {
+            "" => format!("{arg} is not an option of monopod; `monopod --help` lists them."),
+            near => format!("{arg} is not an option of monopod; did you mean {near}?"),
+        },
+        (ErrorKind::UnknownArgument, _) => one_too_many(&arg),
+        // The second word, as no subcommand may follow a first word that is not one.
+        (ErrorKind::ArgumentConflict, _) if !text(ContextKind::InvalidSubcommand).is_empty() => {
+            one_too_many(&text(ContextKind::InvalidSubcommand))
+        }
+        _ => {
+            let whole = error.to_string();
+            let first = whole.lines().next().unwrap_or_default();
+            format!("{}.", first.trim_start_matches("error: ").trim_end_matches('.'))
+        }
+    }
+}
+
+fn one_too_many(word: &str) -> String {
+    format!("`{word}` is one argument too many: options aside, monopod takes one TARGET.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn flag_env_and_key_of_every_option_are_one_word() {
+        for arg in settable(&command()) {
+            let key = key(arg);
+            assert_eq!(env_name(arg), format!("MONOPOD_{}", key.replace('-', "_").to_uppercase()));
+            assert!(arg.get_long().map_or(key == "target", |long| long == key), "{key}");
+            assert!(arg.get_help().is_some() && arg.get_help_heading().is_some(), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_default_is_fixed_or_told_in_words_but_not_both() {
+        for arg in settable(&command()) {
+            let told = arg.get_help().unwrap().to_string().contains("[default: ");
+            assert_ne!(told, !arg.get_default_values().is_empty(), "{}", key(arg));
+        }
+    }
+}

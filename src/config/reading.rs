@@ -1,0 +1,124 @@
+//! A reading: the command line parsed over the layers there are so far.
+//!
+//! Called by `resolve`, once per layer that a later one depends on. Knows who said what, so it words the refusals that
+//! no single value's parser can make: a directory or file that is not there, two directories for one URL.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches};
+
+use super::error::StartError;
+use super::file::{self, File};
+use super::options;
+use super::settings::{Bind, Mount};
+use super::sizing::Host;
+use super::sources::{Layers, Source};
+
+/// One option's value and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The option's name: flag without dashes, and file key.
+    pub option: String,
+    /// Its value as shown to people; `none` when it has none.
+    pub value: String,
+    /// Who said so.
+    pub source: Source,
+}
+
+/// The command line parsed over the layers there are so far.
+pub struct Reading<'a> {
+    command: &'a clap::Command,
+    layers: &'a Layers,
+    /// What clap made of it.
+    pub matches: ArgMatches,
+}
+
+impl<'a> Reading<'a> {
+    /// Parses the arguments; whatever they leave out comes from the layers.
+    ///
+    /// # Errors
+    /// [`StartError::Usage`] for what was typed; the layers' values were checked when they were offered.
+    pub fn of(command: &'a clap::Command, layers: &'a Layers, args: &[OsString]) -> Result<Self, StartError> {
+        let parsed = layers.beneath(command.clone()).try_get_matches_from(args);
+        let matches = parsed.map_err(|error| StartError::usage(options::sentence(&error, None)))?;
+        Ok(Self { command, layers, matches })
+    }
+
+    /// The working directory to change to, absolute and there.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn chdir(&self, host: &Host) -> Result<Option<PathBuf>, StartError> {
+        let chdir = self.matches.get_one::<PathBuf>("chdir").map(|chdir| host.cwd.join(chdir));
+        if let Some(missing) = chdir.as_ref().filter(|directory| !directory.is_dir()) {
+            return Err(self.refuse("chdir", &format!("wants a directory, and {} is none", missing.display())));
+        }
+        Ok(chdir)
+    }
+
+    /// The configuration file. It is looked for where flag and environment lead; a `chdir` inside cannot move it.
+    ///
+    /// # Errors
+    /// When a file that was named is not there, or the file cannot be read.
+    pub fn file(&self, host: &Host) -> Result<Option<File>, StartError> {
+        let directory = self.chdir(host)?.unwrap_or_else(|| host.cwd.clone());
+        let Some(shown) = self.matches.get_one::<PathBuf>("config") else { return file::discover(&directory) };
+        let missing = || self.refuse("config", &format!("wants a file, and there is no {}", shown.display()));
+        file::open(shown, &host.cwd.join(shown))?.ok_or_else(missing).map(Some)
+    }
+
+    /// # Errors
+    /// When one URL is mounted twice.
+    pub fn refuse_two_directories(&self, mounts: &[Mount]) -> Result<(), StartError> {
+        for (position, mount) in mounts.iter().enumerate() {
+            if let Some(other) = mounts.iter().take(position).find(|other| other.url == mount.url) {
+                let (one, two) = (other.dir.display(), mount.dir.display());
+                let reason = format!("wants one directory for {}, and {one} and {two} are two", mount.url);
+                return Err(self.refuse("static", &reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// The refusal of what an option says, in the name of whoever said it.
+    fn refuse(&self, id: &str, reason: &str) -> StartError {
+        match options::settable(self.command).find(|arg| arg.get_id() == id) {
+            Some(arg) => {
+                let source = self.source(arg);
+                source.refuse(format!("{} {reason}.", source.label(arg)))
+            }
+            None => StartError::software(format!("{id} {reason}.")),
+        }
+    }
+
+    fn source(&self, arg: &Arg) -> Source {
+        let id = arg.get_id().as_str();
+        if self.is_typed(id) || self.is_typed(&format!("no_{id}")) {
+            return Source::Flag;
+        }
+        self.layers.get(id).map_or(Source::Default, |given| given.source.clone())
+    }
+
+    /// Whether the option was typed.
+    #[must_use]
+    pub fn is_typed(&self, id: &str) -> bool {
+        // clap panics in debug builds when asked for an id it does not know.
+        self.matches.ids().any(|known| known.as_str() == id)
+            && self.matches.value_source(id) == Some(ValueSource::CommandLine)
+    }
+
+    /// The option's value and who said so.
+    #[must_use]
+    pub fn origin(&self, arg: &Arg) -> Origin {
+        let id = arg.get_id().as_str();
+        let written = || self.matches.get_raw(id).unwrap_or_default().map(|value| value.to_string_lossy().into_owned());
+        let values: Vec<String> = match self.matches.try_get_many::<Bind>(id) {
+            Ok(Some(binds)) => binds.map(ToString::to_string).collect(),
+            _ => written().collect(),
+        };
+        let value = if values.is_empty() { "none".to_owned() } else { values.join(", ") };
+        Origin { option: options::key(arg), value, source: self.source(arg) }
+    }
+}

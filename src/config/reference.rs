@@ -1,0 +1,130 @@
+//! Renders docs/configuration.md from the definition of the options, so that the page cannot drift from the code.
+//!
+//! Called by a test that compares the page with this text. Pure.
+
+use std::fmt::Write as _;
+
+use super::{options, sources};
+
+const INTRO: &str = "\
+# Configuration
+
+Every option is optional. Each can be given in three ways, of which the first that speaks counts:
+
+1. a flag on the command line: `--threads 8`;
+2. an environment variable: `MONOPOD_THREADS=8`;
+3. a key in the configuration file: `threads = 8`.
+
+What nobody sets is decided from the container (its CPU and memory limits) or has a fixed default. `monopod check` prints
+every option with its value and where it comes from.
+
+**The file** is `--config FILE`, else `monopod.toml`, else the table `[tool.monopod]` in `pyproject.toml`. The latter two
+are looked for in the working directory: that of `--chdir` or `MONOPOD_CHDIR`, if given. A `chdir` in the file moves the
+application, not the search for the file. `--config` and `--chdir` themselves start from where the command was run; all
+other relative paths start from the working directory after `chdir`.
+
+**Values.** Sizes are bytes or have a unit: `512k`, `25m`, `1g`, where `1k` is 1024 bytes. Times are seconds or have a unit:
+`500ms`, `30s`, `2m`, `1h`, `7d`. A repeatable option is repeated as a flag, separated by commas in a variable, and a list
+in the file; `static` may also be a table: `static = { \"/static\" = \"dir\" }`. A blank variable counts as unset. A yes-or-no
+option takes `true` and `false`, and on the command line has a `--no-…` form.
+
+A value that cannot be read, an unknown key and a wrong type stop the server with a sentence that names the flag, the
+variable, or the file and key (exit code 64 for the command line, 78 for the rest). Nothing wrong is ever replaced by a
+default.
+
+**Variables of platforms.** `PORT` stands for `--bind 0.0.0.0:$PORT` and `WEB_CONCURRENCY` for `--workers`; both rank below the
+`MONOPOD_…` variable of the same option and above the file. Blank counts as unset. As platforms set `WEB_CONCURRENCY` on
+their own, a value above 1 gives a warning and one worker. `TMPDIR` is the default of `--temp-dir`.
+";
+
+/// The page, in Markdown: the order of sources, the places of the file, and one table of options per heading.
+#[must_use]
+pub fn reference() -> String {
+    let command = options::command();
+    let mut page = INTRO.to_owned();
+    let mut heading = None;
+    for arg in options::settable(&command) {
+        if heading != arg.get_help_heading() {
+            heading = arg.get_help_heading();
+            let title = heading.unwrap_or("Other");
+            let _ = write!(page, "\n## {title}\n\n| option | env | key | default | meaning |\n|---|---|---|---|---|\n");
+        }
+        let _ =
+            writeln!(page, "| {} | {} | {} | {} | {} |", option(&command, arg), env(arg), key(arg), default(arg), {
+                cell(&options::meaning(arg).0)
+            });
+    }
+    page
+}
+
+fn option(command: &clap::Command, arg: &clap::Arg) -> String {
+    let placeholder = arg.get_value_names().and_then(<[_]>::first).map(ToString::to_string).unwrap_or_default();
+    if arg.is_positional() {
+        return format!("`{placeholder}`");
+    }
+    let short = arg.get_short().map(|short| format!("`-{short}`, ")).unwrap_or_default();
+    let negation = format!("no-{}", options::key(arg));
+    if command.get_arguments().any(|other| other.get_long() == Some(&negation)) {
+        return format!("{short}`{}`, `--{negation}`", options::flag(arg));
+    }
+    format!("{short}`{} {placeholder}`", options::flag(arg))
+}
+
+fn env(arg: &clap::Arg) -> String {
+    let own = format!("`{}`", options::env_name(arg));
+    sources::platform_name(arg.get_id().as_str()).map_or_else(|| own.clone(), |name| format!("{own}, `{name}`"))
+}
+
+fn key(arg: &clap::Arg) -> String {
+    let key = options::key(arg);
+    if key == "config" { "–".to_owned() } else { format!("`{key}`") }
+}
+
+fn default(arg: &clap::Arg) -> String {
+    let (_, default) = options::meaning(arg);
+    default.map_or_else(|| "–".to_owned(), |default| cell(&default))
+}
+
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_option_has_one_complete_row() {
+        let page = reference();
+        let command = options::command();
+        for arg in options::settable(&command) {
+            let name = format!("`{}`", options::env_name(arg));
+            let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| ") && line.contains(&name)).collect();
+            assert_eq!(rows.len(), 1, "{name}");
+            let cells: Vec<&str> = rows[0].trim_matches('|').split(" | ").map(str::trim).collect();
+            assert_eq!(cells.len(), 5, "{}", rows[0]);
+            assert!(cells.iter().all(|cell| !cell.is_empty()), "{}", rows[0]);
+            assert!(cells[3] != "–", "{name} has no default, not even a word for none");
+        }
+    }
+
+    #[test]
+    fn the_tables_follow_the_headings_of_help() {
+        let page = reference();
+        let titles: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+        assert_eq!(titles, ["Serve", "Static files", "Limits", "Life", "Logs"]);
+    }
+
+    #[test]
+    fn rows_say_what_the_definition_says() {
+        let page = reference();
+        for row in [
+            "| `--backlog N` | `MONOPOD_BACKLOG` | `backlog` | 2048 | Connections the kernel may hold before they are accepted |",
+            "| `-w`, `--workers N` | `MONOPOD_WORKERS`, `WEB_CONCURRENCY` | `workers` | 1 |",
+            "| `--access-log`, `--no-access-log` | `MONOPOD_ACCESS_LOG` | `access-log` | true |",
+            "| `TARGET` | `MONOPOD_TARGET` | `target` | found as Django or Flask would |",
+        ] {
+            assert!(page.contains(row), "{row}\n{page}");
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! From arguments, environment, file and host to settings, with the origin of each.
+//!
+//! One parser runs for all: the layers below the command line become its defaults, ranked flag > env > file > what the
+//! host decides > fixed default. Called by `cli`. Opens the configuration file and looks whether `--chdir` exists.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Arg, FromArgMatches};
+
+use super::error::StartError;
+use super::options::{self, Options};
+use super::reading::{Origin, Reading};
+use super::settings::{Buffers, Life, Limits, Logs, Serve, Settings, StaticFiles};
+use super::sizing::{self, Host};
+use super::sources::{Env, Layers, Source, lookup};
+use super::values::{about_size, show_size};
+
+/// The settings, and how they came about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resolved {
+    /// What the rooms work by.
+    pub settings: Settings,
+    /// Every option in the order of `--help`: what it is and who said so.
+    pub origins: Vec<Origin>,
+    /// Warnings to log once logging runs.
+    pub notes: Vec<String>,
+    /// The sizing decision and its inputs, one line.
+    pub sizing: String,
+}
+
+/// Resolves the arguments behind the subcommand (no program name) over the layers below them.
+///
+/// # Errors
+/// [`StartError::Usage`] for what was typed, [`StartError::Config`] for what a variable or a file says.
+pub fn resolve(args: &[OsString], env: Env<'_>, host: &Host) -> Result<Resolved, StartError> {
+    let command = options::command();
+    let mut layers = Layers::default();
+    // What was typed is judged first, alone.
+    let nothing = Layers::default();
+    let typed = Reading::of(&command, &nothing, args)?;
+    layers.offer_environment(&command, env)?;
+    let notes = layers.offer_platform(&command, env, &|id| typed.is_typed(id))?;
+    if let Some(file) = Reading::of(&command, &layers, args)?.file(host)? {
+        for (arg, values) in file.values(&command)? {
+            layers.offer(arg, values, Source::File(file.shown.clone()))?;
+        }
+    }
+    let threads = Reading::of(&command, &layers, args)?.matches.get_one::<usize>("threads").copied();
+    for (arg, value, source) in decisions(&command, threads, env, host) {
+        layers.offer(arg, vec![value], source)?;
+    }
+
+    let reading = Reading::of(&command, &layers, args)?;
+    let chosen = Options::from_arg_matches(&reading.matches)
+        .map_err(|error| StartError::software(options::sentence(&error, Some("An option without a default"))))?;
+    reading.refuse_two_directories(&chosen.static_files.mounts)?;
+    let settings = settings(chosen, reading.chdir(host)?, host);
+    let sizing = format!(
+        "{} found: {} threads, a queue of {}, {} of buffers, {} of static files in memory",
+        host.inputs(),
+        settings.serve.threads,
+        settings.limits.queue_size,
+        about_size(settings.buffers.memory),
+        about_size(settings.static_files.memory),
+    );
+    let origins = options::settable(&command).map(|arg| reading.origin(arg)).collect();
+    Ok(Resolved { settings, origins, notes, sizing })
+}
+
+/// What the host decides: the lowest layer, which leaves no option without a value that needs one.
+fn decisions<'a>(
+    command: &'a clap::Command,
+    threads: Option<usize>,
+    env: Env<'_>,
+    host: &Host,
+) -> Vec<(&'a Arg, OsString, Source)> {
+    let place = if host.in_container { Source::Container } else { Source::Default };
+    let queue = sizing::queue_size(threads.unwrap_or_else(|| host.threads()));
+    let decide = |arg: &'a Arg| {
+        let (value, source) = match arg.get_id().as_str() {
+            "bind" => (host.bind().to_string().into(), place.clone()),
+            "threads" => (host.threads().to_string().into(), place.clone()),
+            "queue_size" => (queue.to_string().into(), Source::Default),
+            "buffer_memory" => (show_size(host.buffer_memory()).into(), place.clone()),
+            "log_format" => (host.log_format().to_string().into(), place.clone()),
+            "temp_dir" => lookup(env, "TMPDIR")
+                .map_or(("/tmp".into(), Source::Default), |value| (value, Source::Env("TMPDIR".to_owned()))),
+            _ => return None,
+        };
+        Some((arg, value, source))
+    };
+    options::settable(command).filter_map(decide).collect()
+}
+
+fn settings(options: Options, chdir: Option<PathBuf>, host: &Host) -> Settings {
+    let Options { serve, static_files, limits, life, logs } = options;
+    Settings {
+        serve: Serve {
+            target: serve.target,
+            bind: serve.bind,
+            workers: serve.workers,
+            threads: serve.threads,
+            root_path: serve.root_path.unwrap_or_default(),
+            chdir,
+            venv: serve.venv,
+            backlog: serve.backlog,
+        },
+        static_files: StaticFiles {
+            mounts: static_files.mounts,
+            max_age: static_files.max_age,
+            memory: host.static_memory(),
+        },
+        limits: Limits {
+            max_body_size: limits.max_body_size,
+            queue_size: limits.queue_size,
+            queue_timeout: limits.queue_timeout,
+        },
+        buffers: Buffers { memory: limits.buffer_memory, temp_dir: limits.temp_dir },
+        life: Life { graceful_timeout: life.graceful_timeout },
+        logs: Logs { level: logs.log_level, format: logs.log_format, access: logs.access_log },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::settings::{Bind, LogFormat};
+    use super::super::values::MIB;
+    use super::*;
+    use std::time::Duration;
+
+    fn host(cwd: &std::path::Path) -> Host {
+        Host {
+            cpus: Some(1.2),
+            memory_limit: Some(512 * MIB),
+            machine_memory: Some(4096 * MIB),
+            in_container: false,
+            stdout_is_terminal: false,
+            cwd: cwd.into(),
+        }
+    }
+
+    fn run_on(host: &Host, args: &[&str], vars: &[(&str, &str)]) -> Result<Resolved, StartError> {
+        let args: Vec<OsString> = args.iter().map(OsString::from).collect();
+        let env = |name: &str| vars.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value));
+        resolve(&args, &env, host)
+    }
+
+    fn run(file: &str, args: &[&str], vars: &[(&str, &str)]) -> Result<Resolved, StartError> {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("monopod.toml"), file).unwrap();
+        run_on(&host(directory.path()), args, vars)
+    }
+
+    fn shown(resolved: &Resolved, option: &str) -> String {
+        let origin = resolved.origins.iter().find(|origin| origin.option == option).unwrap();
+        format!("{} ({})", origin.value, origin.source)
+    }
+
+    #[test]
+    fn flag_beats_env_beats_file_beats_host() {
+        let flag: &[&str] = &["--threads", "1"];
+        let env: &[(&str, &str)] = &[("MONOPOD_THREADS", "2")];
+        for (file, args, vars, threads, from) in [
+            ("threads = 3", flag, env, 1, "1 (flag)"),
+            ("threads = 3", &[], env, 2, "2 (env MONOPOD_THREADS)"),
+            ("threads = 3", &[], &[], 3, "3 (file monopod.toml)"),
+            ("threads = 3", &[], &[("MONOPOD_THREADS", " ")], 3, "3 (file monopod.toml)"),
+            ("", &[], &[], 8, "8 (default)"),
+        ] {
+            let resolved = run(file, args, vars).unwrap();
+            assert_eq!((resolved.settings.serve.threads, shown(&resolved, "threads").as_str()), (threads, from));
+            // The queue follows the threads, whoever set them.
+            assert_eq!(resolved.settings.limits.queue_size, 16 * threads);
+        }
+    }
+
+    #[test]
+    fn nothing_said_gives_the_documented_defaults() {
+        let resolved = run("", &[], &[("TMPDIR", "/var/tmp")]).unwrap();
+        let settings = &resolved.settings;
+        assert_eq!(settings.serve.bind, [Bind::Tcp("127.0.0.1".into(), 8000)]);
+        assert_eq!((settings.serve.workers, settings.serve.backlog), (1, 2048));
+        assert_eq!((&settings.serve.target, settings.serve.root_path.as_str()), (&None, ""));
+        assert_eq!((settings.static_files.max_age, settings.static_files.memory), (Duration::from_mins(1), 64 * MIB));
+        assert_eq!((settings.limits.max_body_size, settings.limits.queue_size), (100 * MIB, 128));
+        assert_eq!(settings.limits.queue_timeout, Duration::from_secs(10));
+        assert_eq!((settings.buffers.memory, settings.buffers.temp_dir.as_path()), (128 * MIB, "/var/tmp".as_ref()));
+        assert_eq!(settings.life.graceful_timeout, Duration::from_secs(25));
+        assert_eq!(settings.logs, Logs { level: tracing::Level::INFO, format: LogFormat::Text, access: true });
+        assert_eq!(shown(&resolved, "temp-dir"), "/var/tmp (env TMPDIR)");
+        assert_eq!(shown(&resolved, "venv"), "none (default)");
+        assert_eq!(
+            resolved.sizing,
+            "1.2 CPUs and a memory limit of 512m found: 8 threads, a queue of 128, 128m of buffers, 64m of static \
+             files in memory"
+        );
+    }
+
+    #[test]
+    fn a_container_shows_as_the_origin() {
+        let directory = tempfile::tempdir().unwrap();
+        let resolved = run_on(&Host { in_container: true, ..host(directory.path()) }, &[], &[]).unwrap();
+        assert_eq!(shown(&resolved, "bind"), "0.0.0.0:8000 (container)");
+        assert_eq!(shown(&resolved, "log-format"), "json (container)");
+        assert_eq!(shown(&resolved, "buffer-memory"), "128m (container)");
+        assert_eq!(shown(&resolved, "temp-dir"), "/tmp (default)");
+    }
+
+    #[test]
+    fn platform_variables_rank_between_ours_and_the_file() {
+        let file = "bind = 1";
+        for (args, vars, expected) in [
+            (&[][..], &[("PORT", "8080")][..], "0.0.0.0:8080 (env PORT)"),
+            (&[], &[("PORT", " ")], "0.0.0.0:1 (file monopod.toml)"),
+            (&[], &[("PORT", "x"), ("MONOPOD_BIND", ":2")], "0.0.0.0:2 (env MONOPOD_BIND)"),
+            (&["-b", "[::]:3"], &[("PORT", "x"), ("MONOPOD_BIND", ":2")], "[::]:3 (flag)"),
+            (&[], &[("MONOPOD_BIND", "unix:a, :4,")], "unix:a, 0.0.0.0:4 (env MONOPOD_BIND)"),
+        ] {
+            assert_eq!(shown(&run(file, args, vars).unwrap(), "bind"), expected);
+        }
+    }
+
+    #[test]
+    fn web_concurrency_warns_and_a_worker_count_of_ones_own_is_refused() {
+        for (args, value, notes, source) in [
+            (&[][..], "4", 1, "1 (env WEB_CONCURRENCY)"),
+            (&[], "1", 0, "1 (env WEB_CONCURRENCY)"),
+            (&[], "", 0, "1 (default)"),
+            (&["-w", "1"], "4", 0, "1 (flag)"),
+        ] {
+            let resolved = run("", args, &[("WEB_CONCURRENCY", value)]).unwrap();
+            assert_eq!((resolved.notes.len(), shown(&resolved, "workers").as_str()), (notes, source));
+            assert_eq!(resolved.settings.serve.workers, 1);
+        }
+        let advice = "multi-worker mode is not in this version, so scale by running more pods, or raise --threads.";
+        for (file, args, vars, start, code) in [
+            ("", &["-w", "2"][..], &[][..], "--workers wants 1, not `2`: ", 64),
+            ("", &[], &[("MONOPOD_WORKERS", "2")], "MONOPOD_WORKERS wants 1, not `2`: ", 78),
+            ("workers = 2", &[], &[], "`workers` in monopod.toml wants 1, not `2`: ", 78),
+        ] {
+            let error = run(file, args, vars).unwrap_err();
+            assert_eq!((error.to_string(), error.exit_code()), (format!("{start}{advice}"), code));
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_refused_by_name_whatever_outranks_it() {
+        let threads = "wants a whole number from 1 to 512, not `x`.";
+        for (file, args, vars, sentence) in [
+            ("", &["--threads", "x"][..], &[][..], format!("--threads {threads}")),
+            ("", &["--threads", "1"], &[("MONOPOD_THREADS", "x")], format!("MONOPOD_THREADS {threads}")),
+            ("threads = 'x'", &["--threads", "1"], &[], format!("`threads` in monopod.toml {threads}")),
+            ("", &[], &[("PORT", "tcp://1")], "PORT wants a whole number from 0 to 65535, not `tcp://1`.".into()),
+            (
+                "",
+                &[],
+                &[("WEB_CONCURRENCY", "auto")],
+                "WEB_CONCURRENCY wants a whole number from 1 to 65535, not `auto`.".into(),
+            ),
+            ("", &["--chdir", ""], &[], "--chdir wants a value.".into()),
+            (
+                "",
+                &[],
+                &[("MONOPOD_CHDIR", "/no/where")],
+                "MONOPOD_CHDIR wants a directory, and /no/where is none.".into(),
+            ),
+            ("chdir = '/no'", &[], &[], "`chdir` in monopod.toml wants a directory, and /no is none.".into()),
+            ("", &["--config", "no.toml"], &[], "--config wants a file, and there is no no.toml.".into()),
+            (
+                "static = ['/a=x', '/a/=y']",
+                &[],
+                &[],
+                "`static` in monopod.toml wants one directory for /a/, and x and y are two.".into(),
+            ),
+        ] {
+            let error = run(file, args, vars).unwrap_err();
+            assert_eq!(error.to_string(), sentence);
+            assert_eq!(error.exit_code(), if vars.is_empty() && file.is_empty() { 64 } else { 78 });
+        }
+    }
+
+    #[test]
+    fn the_access_log_is_switched_from_every_layer() {
+        let file = "access-log = false";
+        for (file, args, vars, expected) in [
+            (file, &[][..], &[][..], "false (file monopod.toml)"),
+            (file, &["--access-log"], &[], "true (flag)"),
+            (file, &[], &[("MONOPOD_ACCESS_LOG", "yes")], "yes (env MONOPOD_ACCESS_LOG)"),
+            ("", &["--no-access-log"], &[("MONOPOD_ACCESS_LOG", "1")], "false (flag)"),
+            ("", &["--access-log=off"], &[], "off (flag)"),
+            ("", &["--no-access-log", "--access-log"], &[("MONOPOD_ACCESS_LOG", "0")], "true (flag)"),
+            (file, &["--access-log", "--no-access-log"], &[], "false (flag)"),
+        ] {
+            let resolved = run(file, args, vars).unwrap();
+            assert_eq!(shown(&resolved, "access-log"), expected);
+            let on = matches!(expected.split(' ').next(), Some("true" | "yes"));
+            assert_eq!(resolved.settings.logs.access, on, "{expected}");
+        }
+    }
+
+    #[test]
+    fn the_file_is_looked_for_after_chdir_unless_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |path: &str, text: &str| {
+            let path = directory.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        at("monopod.toml", "threads = 1\nchdir = 'app'");
+        at("app/monopod.toml", "threads = 2");
+        at("app/pyproject.toml", "[tool.monopod]\nthreads = 3");
+        at("project/pyproject.toml", "[tool.monopod]\nthreads = 4");
+        at("other/pyproject.toml", "[project]\nname = 'x'");
+        for (args, threads, source, chdir) in [
+            (&[][..], 1, "file monopod.toml", Some("app")),
+            (&["--chdir", "app"], 2, "file monopod.toml", Some("app")),
+            (&["--chdir", "app", "--config", "app/pyproject.toml"], 3, "file app/pyproject.toml", Some("app")),
+            (&["--chdir", "project"], 4, "file pyproject.toml", Some("project")),
+            (&["--chdir", "other"], 8, "default", Some("other")),
+            (&["--config", "app/monopod.toml"], 2, "file app/monopod.toml", None),
+        ] {
+            let resolved = run_on(&host(directory.path()), args, &[]).unwrap();
+            assert_eq!(shown(&resolved, "threads"), format!("{threads} ({source})"));
+            assert_eq!(resolved.settings.serve.chdir, chdir.map(|chdir| directory.path().join(chdir)));
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The resolved settings: plain nested structs, one per room, each handed whole to its room.
+//!
+//! Built once at start by `resolve` from the options; nothing here has a default of its own and nothing changes later.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything the server was told, or worked out for itself, before it starts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// What to run and where to listen.
+    pub serve: Serve,
+    /// Static files served without Python.
+    pub static_files: StaticFiles,
+    /// What a client may cost.
+    pub limits: Limits,
+    /// Where bodies wait.
+    pub buffers: Buffers,
+    /// Starting and stopping.
+    pub life: Life,
+    /// What is written, and how.
+    pub logs: Logs,
+}
+
+/// What to run and where to listen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Serve {
+    /// The application as the operator named it (`TARGET`); `None`: to be found by convention.
+    pub target: Option<String>,
+    /// Where to listen (`--bind`); never empty.
+    pub bind: Vec<Bind>,
+    /// Processes that run Python (`--workers`); always 1 in this version.
+    pub workers: usize,
+    /// Threads that run Python (`--threads`), 1 to 512.
+    pub threads: usize,
+    /// `SCRIPT_NAME` for every request (`--root-path`): empty, or `/prefix` without a trailing slash.
+    pub root_path: String,
+    /// Absolute working directory to change to before anything is imported (`--chdir`); it exists.
+    pub chdir: Option<PathBuf>,
+    /// The virtual environment (`--venv`), relative to the working directory after `chdir`.
+    pub venv: Option<PathBuf>,
+    /// Connections the kernel may hold before they are accepted (`--backlog`).
+    pub backlog: u32,
+}
+
+/// One address to listen on. `Display` is the form `--bind` takes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Bind {
+    /// Host (a name or an address, IPv6 without brackets) and port; port 0 lets the kernel choose.
+    Tcp(String, u16),
+    /// Path of a Unix socket.
+    Unix(PathBuf),
+    /// A listening socket this process inherited, by number.
+    Fd(i32),
+}
+
+impl fmt::Display for Bind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp(host, port) => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Fd(number) => write!(f, "fd://{number}"),
+        }
+    }
+}
+
+impl Bind {
+    /// Whether only this machine can reach the address: a Unix socket, `localhost`, 127.0.0.0/8 or `::1`.
+    /// An inherited socket is not judged and counts as reachable.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Tcp(host, _) => {
+                host == "localhost"
+                    || host.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
+                    || host.parse::<Ipv6Addr>().is_ok_and(|ip| ip.is_loopback())
+            }
+            Self::Unix(_) => true,
+            Self::Fd(_) => false,
+        }
+    }
+}
+
+/// One URL prefix answered from one directory (`--static`). `Display` is the form `--static` takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// URL prefix; starts and ends with `/` and is never `/` alone.
+    pub url: String,
+    /// Directory, relative to the working directory after `chdir`; it may not exist.
+    pub dir: PathBuf,
+}
+
+impl fmt::Display for Mount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.url.trim_end_matches('/'), self.dir.display())
+    }
+}
+
+/// Static files served without Python.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StaticFiles {
+    /// In the order given (`--static`); no two have the same URL.
+    pub mounts: Vec<Mount>,
+    /// `max-age` of files whose name carries no content hash (`--max-age`).
+    pub max_age: Duration,
+    /// Bytes of assets kept in memory: an eighth of the memory limit, from 16 MiB to 256 MiB.
+    pub memory: u64,
+}
+
+/// What a client may cost.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limits {
+    /// Largest request body in bytes (`--max-body-size`); at least 1.
+    pub max_body_size: u64,
+    /// Requests that may wait for a thread (`--queue-size`); at least 1.
+    pub queue_size: usize,
+    /// How long a request may wait for a thread (`--queue-timeout`).
+    pub queue_timeout: Duration,
+}
+
+/// Where bodies wait.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Buffers {
+    /// Bytes of request and response bodies held in memory by the whole process (`--buffer-memory`); at least 1 MiB.
+    pub memory: u64,
+    /// Where unnamed temporary files go past that (`--temp-dir`); it may be missing or read-only.
+    pub temp_dir: PathBuf,
+}
+
+/// Starting and stopping.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Life {
+    /// How long requests in flight may take to finish once the server stops (`--graceful-timeout`).
+    pub graceful_timeout: Duration,
+}
+
+/// What is written, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Logs {
+    /// The least severe level that is written (`--log-level`).
+    pub level: tracing::Level,
+    /// The form of a line (`--log-format`).
+    pub format: LogFormat,
+    /// Whether each request gets a line (`--access-log`).
+    pub access: bool,
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line, for collectors.
+    Json,
+    /// For people.
+    Text,
+}
+
+impl fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Json => "json",
+            Self::Text => "text",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bind_shows_the_form_the_option_takes() {
+        assert_eq!(Bind::Tcp("localhost".into(), 80).to_string(), "localhost:80");
+        assert_eq!(Bind::Tcp("::1".into(), 0).to_string(), "[::1]:0");
+        assert_eq!(Bind::Unix("/run/a.sock".into()).to_string(), "unix:/run/a.sock");
+        assert_eq!(Bind::Fd(3).to_string(), "fd://3");
+    }
+
+    #[test]
+    fn local_binds_are_those_only_this_machine_reaches() {
+        for (bind, local) in [
+            (Bind::Tcp("127.0.0.1".into(), 1), true),
+            (Bind::Tcp("127.9.9.9".into(), 1), true),
+            (Bind::Tcp("::1".into(), 1), true),
+            (Bind::Tcp("localhost".into(), 1), true),
+            (Bind::Unix("x".into()), true),
+            (Bind::Tcp("0.0.0.0".into(), 1), false),
+            (Bind::Tcp("::".into(), 1), false),
+            (Bind::Tcp("example.org".into(), 1), false),
+            (Bind::Fd(3), false),
+        ] {
+            assert_eq!(bind.is_local(), local, "{bind}");
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Defaults from the host: how CPUs and memory become threads, a queue, buffers and a cache.
+//!
+//! Pure functions of plain numbers; the facts are gathered by `cli`. Called by `resolve`. What the operator sets
+//! outranks all of it.
+
+use std::path::PathBuf;
+
+use super::settings::{Bind, LogFormat};
+use super::values::{GIB, MIB, about_size};
+
+/// What is known of the place the server runs in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Host {
+    /// CPUs this process may use, possibly a fraction; `None`: unknown.
+    pub cpus: Option<f64>,
+    /// Bytes the cgroup allows; `None`: no limit, or unknown.
+    pub memory_limit: Option<u64>,
+    /// Bytes the machine has; `None`: unknown.
+    pub machine_memory: Option<u64>,
+    /// Whether this is a container.
+    pub in_container: bool,
+    /// Whether people read the output as it is written.
+    pub stdout_is_terminal: bool,
+    /// The absolute working directory at start.
+    pub cwd: PathBuf,
+}
+
+impl Host {
+    /// The memory that is shared out: the limit, or else the machine's. A limit above the machine's memory is none.
+    fn memory(&self) -> (Option<u64>, Option<u64>) {
+        let limit = self.memory_limit.filter(|limit| self.machine_memory.is_none_or(|machine| *limit < machine));
+        (limit, self.machine_memory)
+    }
+
+    /// The default address: all interfaces in a container, where only published ports can be reached, else loopback.
+    #[must_use]
+    pub fn bind(&self) -> Bind {
+        Bind::Tcp(if self.in_container { "0.0.0.0" } else { "127.0.0.1" }.to_owned(), 8000)
+    }
+
+    /// The default form of log lines.
+    #[must_use]
+    pub fn log_format(&self) -> LogFormat {
+        if self.in_container && !self.stdout_is_terminal { LogFormat::Json } else { LogFormat::Text }
+    }
+
+    /// The default number of threads.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        threads(self.cpus)
+    }
+
+    /// The default budget of buffered bodies, in bytes.
+    #[must_use]
+    pub fn buffer_memory(&self) -> u64 {
+        let (limit, machine) = self.memory();
+        buffer_memory(limit, machine)
+    }
+
+    /// Bytes of static assets to keep in memory.
+    #[must_use]
+    pub fn static_memory(&self) -> u64 {
+        let (limit, machine) = self.memory();
+        static_memory(limit.or(machine))
+    }
+
+    /// What the host has, in words: the inputs of every decision here.
+    #[must_use]
+    pub fn inputs(&self) -> String {
+        let cpus = self.cpus.map_or_else(|| "unknown CPUs".to_owned(), |cpus| format!("{cpus} CPUs"));
+        let memory = match self.memory() {
+            (Some(limit), _) => format!("a memory limit of {}", about_size(limit)),
+            (None, Some(machine)) => format!("no memory limit on a machine of {}", about_size(machine)),
+            (None, None) => "unknown memory".to_owned(),
+        };
+        format!("{cpus} and {memory}")
+    }
+}
+
+/// Threads: 4 per CPU, CPUs rounded up, from 4 to 32. More only queue up for the GIL.
+#[must_use]
+pub fn threads(cpus: Option<f64>) -> usize {
+    let cpus = cpus.unwrap_or(1.0);
+    let whole = (1_u8..8).find(|whole| f64::from(*whole) >= cpus).unwrap_or(8);
+    4 * usize::from(whole)
+}
+
+/// Requests that may wait: 16 per thread.
+#[must_use]
+pub const fn queue_size(threads: usize) -> usize {
+    threads.saturating_mul(16)
+}
+
+/// Bytes of bodies in memory: a quarter of the limit; without one, a quarter of the machine's memory up to 1 GiB;
+/// knowing neither, 256 MiB. Never less than 1 MiB.
+#[must_use]
+pub fn buffer_memory(limit: Option<u64>, machine: Option<u64>) -> u64 {
+    let quarter = match (limit, machine) {
+        (Some(limit), _) => limit / 4,
+        (None, Some(machine)) => (machine / 4).min(GIB),
+        (None, None) => 256 * MIB,
+    };
+    quarter.max(MIB)
+}
+
+/// Bytes of static assets in memory: an eighth, from 16 MiB to 256 MiB; knowing nothing, 64 MiB.
+#[must_use]
+pub fn static_memory(memory: Option<u64>) -> u64 {
+    memory.map_or(64 * MIB, |memory| (memory / 8).clamp(16 * MIB, 256 * MIB))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(memory_limit: Option<u64>, machine_memory: Option<u64>) -> Host {
+        Host {
+            cpus: Some(1.5),
+            memory_limit,
+            machine_memory,
+            in_container: false,
+            stdout_is_terminal: false,
+            cwd: "/".into(),
+        }
+    }
+
+    #[test]
+    fn threads_follow_the_cpus() {
+        for (cpus, expected) in [
+            (None, 4),
+            (Some(0.0), 4),
+            (Some(0.1), 4),
+            (Some(1.0), 4),
+            (Some(1.01), 8),
+            (Some(2.0), 8),
+            (Some(2.5), 12),
+            (Some(7.0), 28),
+            (Some(7.1), 32),
+            (Some(8.0), 32),
+            (Some(96.0), 32),
+        ] {
+            assert_eq!(threads(cpus), expected, "{cpus:?}");
+        }
+    }
+
+    #[test]
+    fn the_queue_follows_the_threads() {
+        assert_eq!(queue_size(4), 64);
+        assert_eq!(queue_size(usize::MAX), usize::MAX);
+    }
+
+    #[test]
+    fn buffers_take_a_quarter() {
+        for (limit, machine, expected) in [
+            (Some(512 * MIB), Some(64 * GIB), 128 * MIB),
+            (Some(32 * GIB), Some(64 * GIB), 8 * GIB),
+            (Some(1), None, MIB),
+            (None, Some(2 * GIB), 512 * MIB),
+            (None, Some(64 * GIB), GIB),
+            (None, None, 256 * MIB),
+        ] {
+            assert_eq!(buffer_memory(limit, machine), expected, "{limit:?} {machine:?}");
+        }
+    }
+
+    #[test]
+    fn static_files_take_an_eighth_within_bounds() {
+        for (memory, expected) in
+            [(Some(64 * MIB), 16 * MIB), (Some(512 * MIB), 64 * MIB), (Some(64 * GIB), 256 * MIB), (None, 64 * MIB)]
+        {
+            assert_eq!(static_memory(memory), expected, "{memory:?}");
+        }
+    }
+
+    #[test]
+    fn a_limit_above_the_machine_is_no_limit() {
+        let host = host(Some(64 * GIB), Some(8 * GIB));
+        assert_eq!(host.buffer_memory(), GIB);
+        assert_eq!(host.inputs(), "1.5 CPUs and no memory limit on a machine of 8g");
+    }
+
+    #[test]
+    fn a_container_listens_on_all_interfaces_and_logs_json() {
+        let table = [
+            (false, false, "127.0.0.1:8000", LogFormat::Text),
+            (false, true, "127.0.0.1:8000", LogFormat::Text),
+            (true, false, "0.0.0.0:8000", LogFormat::Json),
+            (true, true, "0.0.0.0:8000", LogFormat::Text),
+        ];
+        for (in_container, stdout_is_terminal, bind, format) in table {
+            let host = Host { in_container, stdout_is_terminal, ..host(None, None) };
+            assert_eq!((host.bind().to_string().as_str(), host.log_format()), (bind, format));
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! One process-wide count of the bytes that buffered bodies hold in memory (`--buffer-memory`).
+//!
+//! Request spools and response pipes take from it before they keep a byte, and go to a temp file when it
+//! is spent. Only a counter: it never blocks and never allocates.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The shared counter. Clones count together.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    limit: u64,
+    used: AtomicU64,
+}
+
+impl Budget {
+    /// A budget of `limit` bytes.
+    #[must_use]
+    pub fn new(limit: u64) -> Self {
+        Self { shared: Arc::new(Shared { limit, used: AtomicU64::new(0) }) }
+    }
+
+    /// A permit that holds nothing yet.
+    #[must_use]
+    pub fn permit(&self) -> Permit {
+        Permit { budget: self.clone(), held: 0 }
+    }
+
+    /// Bytes held now.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.shared.used.load(Ordering::Relaxed)
+    }
+
+    fn take(&self, bytes: u64) -> bool {
+        self.shared
+            .used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                used.checked_add(bytes).filter(|sum| *sum <= self.shared.limit)
+            })
+            .is_ok()
+    }
+}
+
+/// Bytes taken from a [`Budget`]; given back when dropped.
+#[derive(Debug)]
+pub struct Permit {
+    budget: Budget,
+    held: u64,
+}
+
+impl Permit {
+    /// Takes `bytes` more. `false`: the budget is spent and nothing was taken.
+    pub fn grow(&mut self, bytes: usize) -> bool {
+        let bytes = bytes as u64;
+        let taken = self.budget.take(bytes);
+        if taken {
+            self.held += bytes;
+        }
+        taken
+    }
+
+    /// Gives `bytes` back, at most what is held.
+    pub fn shrink(&mut self, bytes: usize) {
+        let bytes = (bytes as u64).min(self.held);
+        self.held -= bytes;
+        self.budget.shared.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if self.held > 0 {
+            self.budget.shared.used.fetch_sub(self.held, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spent_budget_refuses_and_a_dropped_permit_gives_back() {
+        let budget = Budget::new(10);
+        let mut first = budget.permit();
+        let mut second = budget.permit();
+        assert!(first.grow(6));
+        assert!(!second.grow(5), "6 + 5 is over 10");
+        assert_eq!(budget.used(), 6, "a refused grow takes nothing");
+        first.shrink(4);
+        assert!(second.grow(5));
+        drop(first);
+        assert_eq!(budget.used(), 5);
+        second.shrink(100);
+        assert_eq!(budget.used(), 0, "never gives back more than it holds");
+    }
+}

@@ -1,0 +1,19 @@
+//! What crosses between the async front and the Python host, and nothing else.
+//!
+//! The front makes a [`Job`], a pool thread runs it, and two things travel back: the [`Reply`] through
+//! [`Replies`], and body chunks through the response pipe. Both sides see only these types, so neither
+//! knows hyper's nor CPython's. May use tokio; never pyo3, never hyper.
+
+pub mod budget;
+pub mod file_slice;
+pub mod job;
+pub mod replies;
+pub mod request;
+pub mod response;
+pub mod spool;
+
+pub use budget::{Budget, Permit};
+pub use file_slice::FileSlice;
+pub use job::{Client, Crew, Job, RequestHead, Source};
+pub use replies::{Replies, Reply, ReplyBody, ReplyHandle};
+pub use spool::{Spool, Spooled};

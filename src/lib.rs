@@ -1,0 +1,87 @@
+//! monopod runs a WSGI application (Flask, Django, any PEP 3333 callable) and does what the nginx sidecar did: it
+//! buffers slow clients both ways, serves static files past Python, sheds overload and drains on SIGTERM.
+//!
+//! One crate, three faces: this library (for tests and benches), the extension module of the wheel
+//! ([`extension`]), and the native binary, which embeds CPython. Both commands end in [`run`].
+//!
+//! Two sides meet in [`exchange`]: the async front (`net`, `stack`, `static_files`, `app`) never holds the GIL, the
+//! Python host (`python`, `wsgi`) never holds a socket. Only `server` knows both.
+
+use std::ffi::OsString;
+
+use pyo3::Python;
+
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod exchange;
+pub mod extension;
+pub mod net;
+pub mod python;
+pub mod semantics;
+pub mod server;
+pub mod stack;
+pub mod static_files;
+pub mod sys;
+pub mod telemetry;
+pub mod wsgi;
+
+use cli::Command;
+use config::error::StartError;
+use config::settings::Settings;
+
+/// How the interpreter comes to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Face {
+    /// The native binary: it starts the interpreter in the environment that it finds.
+    Binary,
+    /// The wheel's command: already inside the right interpreter, on its main thread.
+    Wheel,
+}
+
+/// Runs the command line `args` (the program's name included) and returns the exit code: 0, or one of sysexits.h with
+/// a sentence on standard error. A server that has served leaves the process from within.
+#[must_use]
+pub fn run(face: Face, args: &[OsString]) -> u8 {
+    match dispatch(face, args) {
+        Ok(()) => 0,
+        Err(error) => {
+            telemetry::console::complain(&error.to_string());
+            error.exit_code()
+        }
+    }
+}
+
+fn dispatch(face: Face, args: &[OsString]) -> Result<(), StartError> {
+    let env = |name: &str| std::env::var_os(name);
+    match cli::parse(args, &env, &cli::host(&env))? {
+        Command::Print(text) => {
+            telemetry::console::print(&text);
+            Ok(())
+        }
+        Command::Compress(dirs) => compress(&dirs),
+        Command::Serve(resolved) => attached(face, &resolved.settings, |py| server::serve(py, &resolved)),
+        Command::Check(resolved) => attached(face, &resolved.settings, |py| server::check(py, &resolved)),
+    }
+}
+
+/// Runs `body` on the interpreter's main thread.
+fn attached(
+    face: Face,
+    settings: &Settings,
+    body: impl FnOnce(Python<'_>) -> Result<(), StartError>,
+) -> Result<(), StartError> {
+    server::enter(settings)?;
+    if face == Face::Binary {
+        let env = |name: &str| std::env::var_os(name);
+        let python = python::venv::discover(settings.serve.venv.as_deref(), &env, &server::cwd()?)?;
+        python::embed::initialize(python.as_deref())?;
+    }
+    Python::attach(body)
+}
+
+fn compress(dirs: &[std::path::PathBuf]) -> Result<(), StartError> {
+    let report = static_files::compress(dirs).map_err(|error| StartError::unavailable(error.to_string()))?;
+    telemetry::console::print(&format!("{report:?}\n"));
+    Ok(())
+}

@@ -1,0 +1,41 @@
+//! One HTTP/1 connection: hyper between a socket and the stack.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::io;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::server::graceful::Watcher;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tower::Service;
+
+/// Bytes of head and body that hyper reads ahead of us, at most; holds the largest head allowed.
+const READ_AHEAD: usize = 128 * 1024;
+
+/// Serves requests on `stream` until either side closes it, or `drain` asks and the request in flight is done.
+pub async fn serve<S, T, B>(stream: S, service: T, drain: Watcher)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    T::Future: Send,
+    B: Body<Data = Bytes, Error = io::Error> + Send + 'static,
+{
+    let mut http = http1::Builder::new();
+    http.max_buf_size(READ_AHEAD).pipeline_flush(true);
+    let conn = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    if let Err(error) = drain.watch(conn).await {
+        log(&error);
+    }
+}
+
+/// A broken connection is the client's affair: told at debug level with its cause.
+fn log(error: &hyper::Error) {
+    let cause = error.source().map(ToString::to_string).unwrap_or_default();
+    tracing::debug!(%error, cause, "connection ended");
+}

@@ -1,0 +1,161 @@
+//! Binds the addresses of `--bind`, before the application is imported.
+//!
+//! A used port or a bad path fails the start at once, with a sentence that names the address.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
+
+use crate::config::error::StartError;
+use crate::config::settings::Bind;
+use crate::sys::fd;
+
+/// A bound, listening, non-blocking socket.
+#[derive(Debug)]
+pub enum Listener {
+    Tcp { listener: std::net::TcpListener, local: SocketAddr },
+    Unix { listener: UnixListener, path: PathBuf },
+}
+
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { local, .. } => write!(f, "http://{local}"),
+            Self::Unix { path, .. } => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// Binds `bind` with `backlog` waiting connections. A name that resolves to several addresses binds each.
+///
+/// # Errors
+/// `StartError` (69, unavailable) naming the address and what to do.
+pub fn bind(bind: &Bind, backlog: u32) -> Result<Vec<Listener>, StartError> {
+    let bound = match bind {
+        Bind::Tcp(host, port) => tcp(host, *port, backlog),
+        Bind::Unix(path) => unix(path, backlog).map(|listener| vec![listener]),
+        Bind::Fd(number) => inherited(*number).map(|listener| vec![listener]),
+    };
+    bound.map_err(|error| StartError::unavailable(sentence(bind, &error)))
+}
+
+fn sentence(bind: &Bind, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("{bind} is in use by another process: stop it or choose another address with --bind")
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            format!("{bind} is not an address of this machine: bind 0.0.0.0 for all of them")
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!("no permission to bind {bind}: choose a port above 1023 or a directory that this user may write")
+        }
+        _ => format!("cannot bind {bind}: {error}; check the address given to --bind"),
+    }
+}
+
+fn tcp(host: &str, port: u16, backlog: u32) -> io::Result<Vec<Listener>> {
+    let mut addresses: Vec<SocketAddr> = (host, port).to_socket_addrs()?.collect();
+    addresses.dedup();
+    let mut listeners: Vec<Listener> = Vec::with_capacity(addresses.len());
+    for mut address in addresses {
+        // With port 0 all addresses of one name share the port that the first one got.
+        if let (0, Some(Listener::Tcp { local, .. })) = (port, listeners.first()) {
+            address.set_port(local.port());
+        }
+        listeners.push(tcp_at(address, backlog)?);
+    }
+    if listeners.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, "the name has no address"));
+    }
+    Ok(listeners)
+}
+
+fn tcp_at(address: SocketAddr, backlog: u32) -> io::Result<Listener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    // Linux gives accepted sockets the option of their listener: one system call less a connection.
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&SockAddr::from(address))?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    socket.set_nonblocking(true)?;
+    let listener = std::net::TcpListener::from(socket);
+    let local = listener.local_addr()?;
+    Ok(Listener::Tcp { listener, local })
+}
+
+fn unix(path: &Path, backlog: u32) -> io::Result<Listener> {
+    remove_stale(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    socket.set_nonblocking(true)?;
+    Ok(Listener::Unix { listener: UnixListener::from(OwnedFd::from(socket)), path: path.to_owned() })
+}
+
+/// Removes a socket that nobody listens on any more; leaves a live one, and anything that is no socket.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(meta) if !meta.file_type().is_socket() => Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "the path exists and is not a socket",
+        )),
+        Ok(_) => match UnixStream::connect(path) {
+            Ok(_) => Err(io::ErrorKind::AddrInUse.into()),
+            Err(_) => std::fs::remove_file(path),
+        },
+        Err(_) => Ok(()),
+    }
+}
+
+/// A listening socket that the process was started with (`fd://N`: socket activation, a supervisor).
+fn inherited(number: i32) -> io::Result<Listener> {
+    let socket = Socket::from(OwnedFd::from(fd::duplicate(number)?));
+    let listens = SockRef::from(&socket).is_listener()?;
+    if !listens {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the descriptor is not a listening socket"));
+    }
+    socket.set_nonblocking(true)?;
+    let address = socket.local_addr()?;
+    if let Some(local) = address.as_socket() {
+        socket.set_tcp_nodelay(true)?;
+        return Ok(Listener::Tcp { listener: std::net::TcpListener::from(socket), local });
+    }
+    let path = address.as_pathname().map(Path::to_owned).unwrap_or_default();
+    Ok(Listener::Unix { listener: UnixListener::from(OwnedFd::from(socket)), path })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn port_0_takes_a_free_port_and_a_used_one_is_named() {
+        let any = bind(&Bind::Tcp("127.0.0.1".into(), 0), 16).unwrap();
+        let [Listener::Tcp { local, .. }] = any.as_slice() else { panic!("one listener") };
+        assert_ne!(local.port(), 0);
+        let error = bind(&Bind::Tcp("127.0.0.1".into(), local.port()), 16).unwrap_err();
+        assert_eq!(error.exit_code(), 69);
+        assert!(error.to_string().contains(&format!("127.0.0.1:{} is in use", local.port())), "{error}");
+    }
+
+    #[test]
+    fn a_stale_socket_is_replaced_a_live_one_and_a_file_are_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let first = bind(&Bind::Unix(path.clone()), 16).unwrap();
+        assert!(bind(&Bind::Unix(path.clone()), 16).unwrap_err().to_string().contains("in use"));
+        drop(first);
+        assert!(bind(&Bind::Unix(path), 16).is_ok());
+        let file = dir.path().join("f");
+        std::fs::write(&file, "precious").unwrap();
+        assert!(bind(&Bind::Unix(file.clone()), 16).is_err());
+        assert_eq!(std::fs::read_to_string(file).unwrap(), "precious");
+    }
+}

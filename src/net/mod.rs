@@ -1,0 +1,7 @@
+//! Bytes in and out: listeners, accepting, one HTTP connection.
+//!
+//! Knows sockets and hyper; what answers a request is handed in as a service.
+
+pub mod accept;
+pub mod conn;
+pub mod listen;

@@ -1,0 +1,57 @@
+//! Starts the interpreter inside the native binary, as the chosen environment's `python3` would start.
+//!
+//! PyConfig's `executable` is set to that python, so CPython's own path search finds `pyvenv.cfg`, `sys.prefix`
+//! and site-packages (PEP 587, PEP 405). Signal handlers stay ours. The wheel never comes here.
+
+use std::ffi::{CStr, CString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use pyo3::ffi;
+
+use crate::config::error::StartError;
+
+/// Initialises CPython with `executable` as `sys.executable`, then lets go of the GIL.
+///
+/// # Errors
+/// `StartError` (70, software) with CPython's own message, such as a missing standard library.
+#[allow(unsafe_code)] // PEP 587 has no safe face
+pub fn initialize(executable: Option<&Path>) -> Result<(), StartError> {
+    let executable = executable
+        .map(|path| CString::new(path.as_os_str().as_bytes()))
+        .transpose()
+        .map_err(|_| StartError::usage("the path of the Python environment holds a NUL byte"))?;
+    // SAFETY: PyConfig is plain data and is initialised by PyConfig_InitPythonConfig before any other use; the
+    // strings live through the calls, which copy them; nothing has touched the interpreter before.
+    unsafe {
+        let mut config: ffi::PyConfig = std::mem::zeroed();
+        ffi::PyConfig_InitPythonConfig(&raw mut config);
+        config.install_signal_handlers = 0;
+        config.parse_argv = 0;
+        let mut status = ffi::PyStatus_Ok();
+        if let Some(executable) = &executable {
+            status = ffi::PyConfig_SetBytesString(&raw mut config, &raw mut config.executable, executable.as_ptr());
+        }
+        if ffi::PyStatus_Exception(status) == 0 {
+            let mut argv = [c"monopod".as_ptr()];
+            status = ffi::PyConfig_SetBytesArgv(&raw mut config, 1, argv.as_mut_ptr());
+        }
+        if ffi::PyStatus_Exception(status) == 0 {
+            status = ffi::Py_InitializeFromConfig(&raw const config);
+        }
+        ffi::PyConfig_Clear(&raw mut config);
+        if ffi::PyStatus_Exception(status) != 0 {
+            let said = if status.err_msg.is_null() {
+                "no message".into()
+            } else {
+                CStr::from_ptr(status.err_msg).to_string_lossy()
+            };
+            return Err(StartError::software(format!(
+                "Python cannot start ({said}): check --venv, PYTHONHOME and PYTHONPATH"
+            )));
+        }
+        // The main thread attaches again where it needs to.
+        ffi::PyEval_SaveThread();
+    }
+    Ok(())
+}

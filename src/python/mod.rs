@@ -1,0 +1,12 @@
+//! The interpreter: starting it, loading the application, the threads that run it, ending it.
+//!
+//! May use pyo3 and `exchange`; never sockets, never hyper. What the threads run is handed in by `server`, so
+//! this room knows nothing of WSGI.
+
+pub mod crew;
+pub mod embed;
+pub mod framework;
+pub mod load;
+pub mod pool;
+pub mod shutdown;
+pub mod venv;

@@ -1,0 +1,124 @@
+//! What went wrong with one request: who is to blame, what the client is told, and the fixed word for it.
+//!
+//! Every refusal and failure in any room becomes a [`Fault`]. `reason` is a kebab-case word that never
+//! changes: the log field and metric label by which operators find it.
+
+use http::{HeaderValue, Response, StatusCode, header};
+
+/// Who is to blame for a failed request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The client sent what cannot be served.
+    Client,
+    /// The application raised or broke PEP 3333.
+    App,
+    /// This server or its limits.
+    Server,
+    /// Nobody is left to answer.
+    Gone,
+}
+
+/// One request's failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    pub blame: Blame,
+    pub status: StatusCode,
+    /// A fixed kebab-case word.
+    pub reason: &'static str,
+    /// Seconds for Retry-After (RFC 9110 §10.2.3), where waiting helps.
+    pub retry_after: Option<u32>,
+}
+
+impl Fault {
+    const fn new(blame: Blame, status: StatusCode, reason: &'static str) -> Self {
+        Self { blame, status, reason, retry_after: None }
+    }
+
+    /// The body is longer than `--max-body-size`.
+    #[must_use]
+    pub const fn body_too_large() -> Self {
+        Self::new(Blame::Client, StatusCode::PAYLOAD_TOO_LARGE, "body-too-large")
+    }
+
+    /// The client stopped before the body's end, or broke its framing.
+    #[must_use]
+    pub const fn body_aborted() -> Self {
+        Self::new(Blame::Gone, StatusCode::BAD_REQUEST, "body-aborted")
+    }
+
+    /// A body could not be kept: no space or no permission in `--temp-dir`.
+    #[must_use]
+    pub const fn spool_failed() -> Self {
+        Self::new(Blame::Server, StatusCode::INSUFFICIENT_STORAGE, "spool-failed")
+    }
+
+    /// `--queue-size` requests wait already.
+    #[must_use]
+    pub const fn queue_full() -> Self {
+        Self { retry_after: Some(1), ..Self::new(Blame::Server, StatusCode::SERVICE_UNAVAILABLE, "queue-full") }
+    }
+
+    /// The request waited longer than `--queue-timeout`.
+    #[must_use]
+    pub const fn queue_timeout() -> Self {
+        Self { retry_after: Some(1), ..Self::new(Blame::Server, StatusCode::SERVICE_UNAVAILABLE, "queue-timeout") }
+    }
+
+    /// The server is stopping and takes no more work.
+    #[must_use]
+    pub const fn stopping() -> Self {
+        Self { retry_after: Some(1), ..Self::new(Blame::Server, StatusCode::SERVICE_UNAVAILABLE, "stopping") }
+    }
+
+    /// The application raised before it committed a response.
+    #[must_use]
+    pub const fn app_raised() -> Self {
+        Self::new(Blame::App, StatusCode::INTERNAL_SERVER_ERROR, "app-raised")
+    }
+
+    /// The application broke PEP 3333 before it committed a response.
+    #[must_use]
+    pub const fn app_protocol() -> Self {
+        Self::new(Blame::App, StatusCode::INTERNAL_SERVER_ERROR, "app-protocol")
+    }
+
+    /// A job was dropped without an answer, or the server itself failed.
+    #[must_use]
+    pub const fn internal() -> Self {
+        Self::new(Blame::Server, StatusCode::INTERNAL_SERVER_ERROR, "internal")
+    }
+
+    /// The request target is not one this server can serve (RFC 9112 §3.2).
+    #[must_use]
+    pub const fn bad_target() -> Self {
+        Self::new(Blame::Client, StatusCode::BAD_REQUEST, "bad-target")
+    }
+
+    /// HTTP/1.1 without exactly one Host (RFC 9112 §3.2).
+    #[must_use]
+    pub const fn bad_host() -> Self {
+        Self::new(Blame::Client, StatusCode::BAD_REQUEST, "bad-host")
+    }
+
+    /// A method that an application server does not answer, such as CONNECT (RFC 9110 §9.3.6).
+    #[must_use]
+    pub const fn method_refused() -> Self {
+        Self::new(Blame::Client, StatusCode::NOT_IMPLEMENTED, "method-refused")
+    }
+
+    /// The plain page for this fault.
+    #[must_use]
+    pub fn response<B: From<String>>(&self) -> Response<B> {
+        let phrase = self.status.canonical_reason().unwrap_or("Error");
+        let page = format!("{} {phrase}\n", self.status.as_u16());
+        let mut response = Response::new(B::from(page));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}

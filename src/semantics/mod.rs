@@ -1,0 +1,14 @@
+//! What HTTP means, as pure functions: each file is one part of RFC 9110 (or of the URL and media type rules beside
+//! it).
+//!
+//! Called by `static_files`, `stack` and `exchange`. May touch `std`, the `http` crate and, each in one file only, a
+//! small library that knows a format better (`httpdate`, `percent-encoding`, `mime_guess`). Never does I/O, never logs,
+//! never answers: it decides, the caller acts.
+
+pub mod accept_encoding;
+pub mod etag;
+pub mod fault;
+pub mod media_types;
+pub mod path;
+pub mod preconditions;
+pub mod range;

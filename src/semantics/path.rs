@@ -1,0 +1,115 @@
+//! URL paths: percent-decoding that refuses what could mean two things, and which names may stand in a public path.
+//!
+//! Called by `static_files` and by the request guard of `stack`. Pure; a path without `%` is handed back as it came.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+
+/// Why a path was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathError {
+    /// `%` without two hex digits after it.
+    BadEscape,
+    /// An escape that stands for a separator or a control character: `%2f`, `%5c`, `%00` and their like.
+    ForbiddenEscape,
+    /// The decoded bytes are not UTF-8.
+    NotUtf8,
+}
+
+/// Decodes a path once. Without `%` there is nothing to do and nothing is allocated.
+///
+/// # Errors
+/// RFC 3986 §2.1 for malformed escapes; escapes for `/`, `\` and control characters are refused, as they name a
+/// different resource once decoded than they did before (RFC 3986 §2.2).
+pub fn decode(path: &str) -> Result<Cow<'_, str>, PathError> {
+    let bytes = path.as_bytes();
+    if !bytes.contains(&b'%') {
+        return Ok(Cow::Borrowed(path));
+    }
+    for (at, _) in bytes.iter().enumerate().filter(|(_, byte)| **byte == b'%') {
+        match (hex(bytes.get(at + 1)), hex(bytes.get(at + 2))) {
+            (Some(2 | 7), Some(0xf)) | (Some(5), Some(0xc)) | (Some(0 | 1), Some(_)) => {
+                return Err(PathError::ForbiddenEscape);
+            }
+            (Some(_), Some(_)) => {}
+            _ => return Err(PathError::BadEscape),
+        }
+    }
+    percent_decode_str(path).decode_utf8().map_err(|_| PathError::NotUtf8)
+}
+
+fn hex(digit: Option<&u8>) -> Option<u32> {
+    char::from(*digit?).to_digit(16)
+}
+
+/// Whether a file or directory of this name may be public: not hidden (a leading dot; `.well-known` alone is meant to
+/// be seen, RFC 8615) and not one that no decoded path can spell.
+#[must_use]
+pub fn is_public_name(name: &str) -> bool {
+    let hidden = name.starts_with('.') && name != ".well-known";
+    !name.is_empty() && !hidden && !name.contains(|c: char| matches!(c, '/' | '\\') || c.is_ascii_control())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+    use proptest::prelude::*;
+
+    #[test]
+    fn decoding() {
+        for (path, expected) in [
+            ("/static/app.js", Ok("/static/app.js")),
+            ("/static/a%20b.js", Ok("/static/a b.js")),
+            ("/%73tatic/x", Ok("/static/x")),
+            ("/static/caf%C3%A9.css", Ok("/static/café.css")),
+            ("/static/%2e%2E/x", Ok("/static/../x")),
+            ("/a%252fb", Ok("/a%2fb")),
+            ("/a+b", Ok("/a+b")),
+            ("/a%2fb", Err(PathError::ForbiddenEscape)),
+            ("/a%2Fb", Err(PathError::ForbiddenEscape)),
+            ("/a%5cb", Err(PathError::ForbiddenEscape)),
+            ("/a%00", Err(PathError::ForbiddenEscape)),
+            ("/a%0d%0a", Err(PathError::ForbiddenEscape)),
+            ("/a%7f", Err(PathError::ForbiddenEscape)),
+            ("/a%", Err(PathError::BadEscape)),
+            ("/a%4", Err(PathError::BadEscape)),
+            ("/a%zz", Err(PathError::BadEscape)),
+            ("/a%%41", Err(PathError::BadEscape)),
+            ("/a%+1", Err(PathError::BadEscape)),
+            ("/a%ff", Err(PathError::NotUtf8)),
+            ("/a%c0%ae", Err(PathError::NotUtf8)),
+        ] {
+            assert_eq!(decode(path).as_deref().map_err(|error| *error), expected, "{path}");
+        }
+        assert!(matches!(decode("/plain"), Ok(Cow::Borrowed(_))));
+    }
+
+    #[test]
+    fn public_names() {
+        for name in ["app.js", ".well-known", "a b", "café"] {
+            assert!(is_public_name(name), "{name}");
+        }
+        for name in ["", ".", "..", ".git", ".env", "..data", "...", ".well-known2", "a\\b", "a\nb", "a\0"] {
+            assert!(!is_public_name(name), "{name:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn undoes_encoding(name in "[^/\\\\\\x00-\\x1f\\x7f]{0,20}") {
+            let encoded = utf8_percent_encode(&name, NON_ALPHANUMERIC).to_string();
+            prop_assert_eq!(decode(&encoded).unwrap(), name);
+        }
+
+        #[test]
+        fn decodes_neither_more_separators_nor_controls(path in "[/%0-9a-fA-F.x\\\\]{0,40}") {
+            if let Ok(decoded) = decode(&path) {
+                let separators = |text: &str| text.matches(['/', '\\']).count();
+                prop_assert_eq!(separators(&decoded), separators(&path));
+                prop_assert!(!decoded.contains(|c: char| c.is_ascii_control()));
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The IO thread: one single-threaded tokio runtime for every socket, timer and reply.
+
+use std::io;
+use std::sync::Arc;
+
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::runtime;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use super::drain::{self, Ended, Signals};
+use super::phase::{Phase, Phases};
+use crate::app::backend::Backend;
+use crate::app::queue::Queue;
+use crate::app::service::App;
+use crate::config::settings::Settings;
+use crate::exchange::{Client, Crew, Replies, Spool};
+use crate::net::accept::{self, Serve};
+use crate::net::conn;
+use crate::net::listen::Listener;
+use crate::stack::observe::InFlight;
+use crate::stack::{self, Front};
+use crate::static_files::StaticFiles;
+use crate::sys::process::exit_now;
+use crate::sys::thread;
+
+/// What the front is made of before the application is known.
+pub struct Wiring {
+    pub settings: Settings,
+    pub queue: Arc<Queue>,
+    pub crew: Arc<dyn Crew>,
+    pub replies: Replies,
+    pub spool: Spool,
+}
+
+/// What it still needs to serve.
+pub struct Ready {
+    pub listeners: Vec<Listener>,
+    pub static_files: StaticFiles,
+    /// The line that tells the operator, and the tests, that the server is ready.
+    pub line: String,
+}
+
+/// Runs the front until it has drained. Blocks the calling thread.
+#[must_use]
+pub fn run(wiring: Wiring, ready: oneshot::Receiver<Ready>) -> Ended {
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(16)
+        .thread_name("monopod-blocking")
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return Ended::Failed(format!("the IO runtime cannot start: {error}")),
+    };
+    let ended = runtime.block_on(live(wiring, ready)).unwrap_or_else(|error| Ended::Failed(error.to_string()));
+    // A file read for a client that is gone need not be waited for.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn live(wiring: Wiring, ready: oneshot::Receiver<Ready>) -> io::Result<Ended> {
+    let phases = Phases::default();
+    let mut signals = Signals::take()?;
+    let ready = tokio::select! {
+        ready = ready => ready,
+        name = signals.next() => {
+            tracing::info!(signal = name, "stopped while the application was being imported");
+            exit_now(0)
+        }
+    };
+    let Ok(Ready { listeners, static_files, line }) = ready else {
+        return Ok(Ended::Failed("the application did not start".into()));
+    };
+    share_core();
+    let front = Arc::new(Front {
+        app: App {
+            backend: Backend::new(wiring.queue, wiring.crew),
+            replies: wiring.replies.clone(),
+            spool: wiring.spool,
+            max_body_size: wiring.settings.limits.max_body_size,
+        },
+        static_files,
+        root_path: wiring.settings.serve.root_path.clone(),
+        in_flight: InFlight::default(),
+        access_log: wiring.settings.logs.access,
+    });
+    let replies = wiring.replies;
+    tokio::spawn(async move { replies.deliver().await });
+    let tended = Arc::clone(&front);
+    tokio::spawn(async move { tended.app.backend.tend().await });
+
+    let connections = Arc::new(GracefulShutdown::new());
+    let mut accepting = JoinSet::new();
+    for listener in listeners {
+        let serve = Connections { front: Arc::clone(&front), drain: Arc::clone(&connections) };
+        accepting.spawn(accept::accept(listener, serve));
+    }
+    phases.advance(Phase::Ready);
+    tracing::info!("{line}");
+
+    let name = tokio::select! {
+        name = signals.next() => name,
+        failed = accepting.join_next() => {
+            return Ok(Ended::Failed(format!("a listener failed: {failed:?}")));
+        }
+    };
+    tracing::info!(signal = name, "stopping");
+    // Ends the accept loops and with them the listeners, so new connections are refused from here on.
+    accepting.shutdown().await;
+    let Some(connections) = Arc::into_inner(connections) else {
+        return Ok(Ended::Failed("a listener outlived its loop".into()));
+    };
+    Ok(drain::drain(connections, &front.in_flight, wiring.settings.life.graceful_timeout, signals, &phases).await)
+}
+
+/// Where there is one CPU for both, being woken must not preempt Python: `SCHED_BATCH` for this thread.
+fn share_core() {
+    if std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() == 1)
+        && let Err(error) = thread::set_batch_scheduling()
+    {
+        tracing::debug!(%error, "SCHED_BATCH is refused here; going on without it");
+    }
+}
+
+/// Gives each connection its stack and its task.
+#[derive(Clone)]
+struct Connections {
+    front: Arc<Front>,
+    drain: Arc<GracefulShutdown>,
+}
+
+impl Serve for Connections {
+    fn serve<S>(&self, stream: S, client: Client)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let stack = stack::stack(&self.front, &Arc::new(client));
+        tokio::spawn(conn::serve(stream, stack, self.drain.watcher()));
+    }
+}

@@ -1,0 +1,56 @@
+//! THE MAP: every layer that a request passes, in order.
+//!
+//! `server` makes one [`Front`] per process, `net` asks for one stack per connection. Layers read top to bottom;
+//! a response passes them bottom to top.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tower::{Service, ServiceBuilder};
+
+use crate::app::service::App;
+use crate::exchange::Client;
+use crate::static_files::StaticFiles;
+
+pub mod guard;
+pub mod observe;
+pub mod panic_net;
+pub mod route;
+
+use observe::{InFlight, Observed};
+use route::FrontBody;
+
+/// What all connections share.
+pub struct Front {
+    pub app: App,
+    pub static_files: StaticFiles,
+    /// `--root-path`, `""` or `/prefix`.
+    pub root_path: String,
+    pub in_flight: InFlight,
+    pub access_log: bool,
+}
+
+/// The stack for one connection.
+pub fn stack(
+    front: &Arc<Front>,
+    client: &Arc<Client>,
+) -> impl Service<
+    Request<Incoming>,
+    Response = Response<Observed<FrontBody>>,
+    Error = Infallible,
+    Future: Send,
+> + Clone
++ Send
++ 'static {
+    ServiceBuilder::new()
+        // counts the request until its body has ended; writes its access record
+        .layer(observe::ObserveLayer::new(front, client))
+        // a panic below answers 500 and ends nobody else's request
+        .layer(panic_net::PanicNetLayer)
+        // refuses what no application should see: CONNECT, bad targets, missing or repeated Host
+        .layer(guard::GuardLayer)
+        // static files, or the application
+        .service(route::route(Arc::clone(front), Arc::clone(client)))
+}

@@ -1,0 +1,221 @@
+//! Counts requests in flight and writes the access record when the last byte is handed to the connection.
+//!
+//! A request is in flight until its response body has ended or was dropped: a record says how it really ended, and
+//! a drain waits for the truth.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{Request, Response, Version, header};
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use tower::{Layer, Service};
+
+use super::Front;
+use crate::exchange::Client;
+use crate::telemetry::log::ACCESS;
+
+/// The number of requests in flight; clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct InFlight(Arc<AtomicUsize>);
+
+impl InFlight {
+    /// Requests in flight now.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn enter(&self) -> InFlightGuard {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        InFlightGuard(self.clone())
+    }
+}
+
+#[derive(Debug)]
+struct InFlightGuard(InFlight);
+
+impl Drop for InFlightGuard {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What is known of a request until it ends; dropping it writes the record.
+#[derive(Debug)]
+struct Observation {
+    _in_flight: InFlightGuard,
+    record: Option<Box<Record>>,
+}
+
+#[derive(Debug)]
+struct Record {
+    client: Arc<Client>,
+    method: http::Method,
+    target: http::Uri,
+    version: Version,
+    user_agent: Option<http::HeaderValue>,
+    start: Instant,
+    status: u16,
+    bytes: u64,
+    complete: bool,
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        // Debug formatting escapes control characters and quotes: no value can forge a line or a field.
+        let agent = self.user_agent.as_ref().map_or("", |agent| agent.to_str().unwrap_or("?"));
+        tracing::info!(
+            target: ACCESS,
+            client = self.client.remote_addr,
+            method = self.method.as_str(),
+            path = self.target.path(),
+            query = self.target.query().unwrap_or(""),
+            version = ?self.version,
+            status = self.status,
+            bytes = self.bytes,
+            ms = format_args!("{:.3}", self.start.elapsed().as_secs_f64() * 1000.0),
+            complete = self.complete,
+            user_agent = agent,
+            "request"
+        );
+    }
+}
+
+/// Observes a connection's requests.
+#[derive(Clone)]
+pub struct ObserveLayer {
+    in_flight: InFlight,
+    client: Option<Arc<Client>>,
+}
+
+impl ObserveLayer {
+    /// Counts in `front`; keeps records of `client` when the access log is on.
+    #[must_use]
+    pub fn new(front: &Front, client: &Arc<Client>) -> Self {
+        Self { in_flight: front.in_flight.clone(), client: front.access_log.then(|| Arc::clone(client)) }
+    }
+}
+
+impl<S> Layer<S> for ObserveLayer {
+    type Service = Observe<S>;
+    fn layer(&self, inner: S) -> Observe<S> {
+        Observe { inner, layer: self.clone() }
+    }
+}
+
+/// See [`ObserveLayer`].
+#[derive(Clone)]
+pub struct Observe<S> {
+    inner: S,
+    layer: ObserveLayer,
+}
+
+impl<S, R, B> Service<Request<R>> for Observe<S>
+where
+    S: Service<Request<R>, Response = Response<B>>,
+    B: Body,
+{
+    type Response = Response<Observed<B>>;
+    type Error = S::Error;
+    type Future = ObserveFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<R>) -> Self::Future {
+        let record = self.layer.client.as_ref().map(|client| {
+            Box::new(Record {
+                client: Arc::clone(client),
+                method: request.method().clone(),
+                target: request.uri().clone(),
+                version: request.version(),
+                user_agent: request.headers().get(header::USER_AGENT).cloned(),
+                start: Instant::now(),
+                status: 0,
+                bytes: 0,
+                complete: false,
+            })
+        });
+        let observation = Observation { _in_flight: self.layer.in_flight.enter(), record };
+        ObserveFuture { inner: self.inner.call(request), observation: Some(observation) }
+    }
+}
+
+pin_project! {
+    /// See [`ObserveLayer`].
+    pub struct ObserveFuture<F> {
+        #[pin]
+        inner: F,
+        observation: Option<Observation>,
+    }
+}
+
+impl<F, B, E> Future for ObserveFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body,
+{
+    type Output = Result<Response<Observed<B>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let response = ready!(this.inner.poll(cx))?;
+        let mut observation = this.observation.take();
+        if let Some(record) = observation.as_mut().and_then(|observation| observation.record.as_mut()) {
+            record.status = response.status().as_u16();
+            // hyper never polls a body that is over before it began (HEAD, 204, 304).
+            record.complete = response.body().is_end_stream() || record.method == http::Method::HEAD;
+        }
+        Poll::Ready(Ok(response.map(|body| Observed { body, observation })))
+    }
+}
+
+pin_project! {
+    /// A response body under observation.
+    #[derive(Debug)]
+    pub struct Observed<B> {
+        #[pin]
+        body: B,
+        observation: Option<Observation>,
+    }
+}
+
+impl<B> Body for Observed<B>
+where
+    B: Body<Data = Bytes, Error = io::Error>,
+{
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let mut this = self.project();
+        let frame = ready!(this.body.as_mut().poll_frame(cx));
+        if let Some(record) = this.observation.as_mut().and_then(|observation| observation.record.as_mut()) {
+            match &frame {
+                Some(Ok(frame)) => {
+                    record.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                    record.complete = this.body.is_end_stream();
+                }
+                Some(Err(_)) => record.complete = false,
+                None => record.complete = true,
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,26 @@
+//! Static files, served as nginx would: from a catalog read once at start, precompressed, and cached for ever where the
+//! name says so.
+//!
+//! The request's way: `service` (whose turn is it) → `catalog` (one look-up) → `asset` (which variant) → `respond`
+//! (which answer) → `body` (bytes). The start's way: `walk` → `scan` → `content`, `immutable` → `asset` → `catalog`.
+//! `compress` is the command that writes `siblings`. Called by `server` and `stack`; knows nothing of Python or of the
+//! app.
+
+mod asset;
+mod body;
+mod catalog;
+mod compress;
+mod content;
+mod immutable;
+mod parallel;
+mod respond;
+mod scan;
+mod service;
+mod siblings;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+pub use body::StaticBody;
+pub use compress::{CompressError, CompressReport, Progress, compress, compress_with_progress};
+pub use service::{MountReport, StaticFiles};

@@ -1,0 +1,193 @@
+//! Reads the mounts at start: pairs files with their precompressed siblings, shares out the memory, loads in parallel.
+//!
+//! Called by `StaticFiles::open`. Blocking. Never fails: what cannot be served is left out with a warning that says
+//! what to do, one warning a mount and cause.
+
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use http::HeaderValue;
+use tracing::warn;
+
+use super::asset::{Asset, SIBLINGS, Traits};
+use super::catalog::Catalog;
+use super::content::{Content, Keep};
+use super::immutable::Manifest;
+use super::parallel;
+use super::service::MountReport;
+use super::walk::{Found, Reason, Tree, walk};
+use crate::config::settings::{Mount, StaticFiles};
+use crate::semantics::accept_encoding::Coding;
+use crate::semantics::preconditions::LastModified;
+
+/// A file above this is never kept in memory: it is read rarely, and the page cache has it already.
+const LARGEST_IN_MEMORY: u64 = 4 << 20;
+
+/// Files above the memory budget whose descriptors stay open. A quarter of the usual soft limit of 1024: connections
+/// need theirs.
+const MAX_DESCRIPTORS: usize = 256;
+
+const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+
+/// Reads every mount into one catalog.
+pub fn scan(settings: &StaticFiles) -> (Catalog, Vec<MountReport>) {
+    let mut catalog = Catalog::new(settings.mounts.iter().map(|mount| mount.url.as_str()));
+    let trees = parallel::map(&settings.mounts, parallel::threads(), read_tree);
+    let mut files = Vec::new();
+    for (index, (mount, tree)) in settings.mounts.iter().zip(trees).enumerate() {
+        let mut found = pair(index, mount, tree);
+        // A longer prefix below this one belongs to the other mount alone, whether or not the file is there.
+        found.retain(|file| catalog.prefix_of(&file.url) == Some(&mount.url));
+        files.append(&mut found);
+    }
+    share_out(&mut files, settings.memory);
+
+    let seconds = settings.max_age.as_secs();
+    let max_age = HeaderValue::try_from(format!("public, max-age={seconds}"));
+    let max_age = max_age.unwrap_or(HeaderValue::from_static("no-cache"));
+    let assets = parallel::map(&files, parallel::threads(), |file| load(file, &max_age));
+
+    let report = |mount: &Mount| MountReport { url: mount.url.clone(), dir: mount.dir.clone(), assets: 0, bytes: 0 };
+    let mut reports: Vec<MountReport> = settings.mounts.iter().map(report).collect();
+    for (file, asset) in files.into_iter().zip(assets) {
+        let Some(asset) = asset else { continue };
+        let size = asset.size();
+        if catalog.insert(file.url, asset) {
+            reports[file.mount].assets += 1;
+            reports[file.mount].bytes += size;
+        }
+    }
+    (catalog, reports)
+}
+
+/// One URL to be, and the files it is made of.
+struct Candidate {
+    mount: usize,
+    url: String,
+    immutable: bool,
+    identity: Part,
+    encoded: Vec<(Coding, Part)>,
+}
+
+struct Part {
+    found: Found,
+    keep: Keep,
+}
+
+fn read_tree(mount: &Mount) -> Tree {
+    let (url, dir) = (&mount.url, mount.dir.display());
+    let tree = walk(&mount.dir).unwrap_or_else(|error| {
+        warn!(
+            "static directory {dir} cannot be read ({error}), so {url} serves nothing; \
+             create it (Django: collectstatic) or correct --static"
+        );
+        Tree::default()
+    });
+    for (reason, what) in [
+        (Reason::LeadsOut, "are links out of the directory; copy the files into it"),
+        (Reason::Unreadable, "cannot be read; correct their permissions, or remove the dangling links"),
+        (Reason::NotUtf8, "have names that are not UTF-8; rename them"),
+        (Reason::Endless, "link to a directory above themselves, or lie too deep; remove the links"),
+    ] {
+        let mut found = tree.left_out.iter().filter(|(_, why)| *why == reason).map(|(path, _)| path);
+        if let Some(first) = found.next() {
+            let (count, first) = (1 + found.count(), first.display());
+            warn!("static directory {dir}: {count} entries are not served (the first is {first}), as they {what}");
+        }
+    }
+    tree
+}
+
+fn pair(mount: usize, settings: &Mount, mut tree: Tree) -> Vec<Candidate> {
+    let manifest = tree.files.get(Manifest::NAME).map_or_else(Manifest::default, read_manifest);
+    let names: Vec<String> = tree.files.keys().filter(|name| !tree.is_sibling(name)).cloned().collect();
+    let part = |found| Part { found, keep: Keep::Path };
+
+    let mut stale = Vec::new();
+    let mut candidates = Vec::with_capacity(names.len());
+    for name in names {
+        let Some(identity) = tree.files.remove(&name) else {
+            continue;
+        };
+        let mut encoded = Vec::new();
+        for (coding, suffix) in SIBLINGS {
+            let Some(found) = tree.files.remove(&format!("{name}{suffix}")) else {
+                continue;
+            };
+            if found.is_older_than(&identity) {
+                stale.push(found.path);
+            } else {
+                encoded.push((coding, part(found)));
+            }
+        }
+        let (url, immutable) = (format!("{}{name}", settings.url), manifest.is_immutable(&name));
+        candidates.push(Candidate { mount, url, immutable, identity: part(identity), encoded });
+    }
+    if let Some(first) = stale.first() {
+        let (count, dir, first) = (stale.len(), settings.dir.display(), first.display());
+        warn!(
+            "static directory {dir}: {count} compressed siblings are older than their source and are ignored \
+             (the first is {first}); run `monopod compress {dir}`"
+        );
+    }
+    candidates
+}
+
+fn read_manifest(found: &Found) -> Manifest {
+    let manifest = fs::read(&found.path).and_then(|json| Ok(Manifest::parse(&json)?));
+    manifest.unwrap_or_else(|error| {
+        let path = found.path.display();
+        warn!("{path} cannot be read as a Django manifest ({error}); hashed names are told by their pattern alone");
+        Manifest::default()
+    })
+}
+
+/// Memory goes to the smallest files first: most hits for the bytes. Of the rest the largest keep their descriptors.
+fn share_out(files: &mut [Candidate], memory: u64) {
+    let mut parts: Vec<&mut Part> = files
+        .iter_mut()
+        .flat_map(|file| std::iter::once(&mut file.identity).chain(file.encoded.iter_mut().map(|(_, part)| part)))
+        .collect();
+    parts.sort_by_key(|part| part.found.size);
+    let mut left = memory;
+    let mut on_disk = Vec::new();
+    for part in parts {
+        match left.checked_sub(part.found.size) {
+            Some(rest) if part.found.size <= LARGEST_IN_MEMORY => {
+                left = rest;
+                part.keep = Keep::Memory;
+            }
+            _ => on_disk.push(part),
+        }
+    }
+    for part in on_disk.into_iter().rev().take(MAX_DESCRIPTORS) {
+        part.keep = Keep::Descriptor;
+    }
+}
+
+fn load(file: &Candidate, max_age: &HeaderValue) -> Option<Asset> {
+    let read = |part: &Part| match Content::load(&part.found.path, part.keep) {
+        Ok(loaded) => Some(loaded),
+        Err(error) => {
+            let path = part.found.path.display();
+            warn!("static file {path} cannot be read ({error}) and is not served; correct its permissions");
+            None
+        }
+    };
+    let identity = read(&file.identity)?;
+    let encoded = file.encoded.iter().filter_map(|(coding, part)| Some((*coding, read(part)?))).collect();
+    let traits = Traits {
+        name: file.url.rsplit('/').next().unwrap_or_default(),
+        cache_control: if file.immutable { &IMMUTABLE } else { max_age },
+        last_modified: last_modified(file.identity.found.modified, SystemTime::now()),
+    };
+    Asset::new(&traits, identity, encoded).ok()
+}
+
+/// The date to send. RFC 9110 §8.8.2.1: never later than now. None for files of 1980 and before: builds made
+/// reproducible give every file one date (zero, or the first that ZIP knows), by which each later version would look
+/// unmodified.
+fn last_modified(modified: SystemTime, now: SystemTime) -> Option<LastModified> {
+    let credible = SystemTime::UNIX_EPOCH + Duration::from_hours(11 * 365 * 24);
+    if modified < credible { None } else { LastModified::new(modified.min(now)) }
+}

@@ -1,0 +1,216 @@
+//! Walks a directory as the public sees it: only regular files, only names that may be public, never out of the root.
+//!
+//! Called by `scan` at start and by `compress`, so that what is compressed is what is served. Blocking.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirEntry, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::asset::SIBLINGS;
+use crate::semantics::path::is_public_name;
+
+/// No sane tree is deeper; a crafted one must not exhaust the stack.
+const MAX_DEPTH: usize = 64;
+
+/// A regular file of the tree.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Where it really is, links resolved.
+    pub path: PathBuf,
+    /// Bytes, when walked.
+    pub size: u64,
+    /// When its content changed last.
+    pub modified: SystemTime,
+}
+
+/// Why an entry was left out although its name is public.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// A symbolic link to something outside the root.
+    LeadsOut,
+    /// Not readable, or a link to nothing.
+    Unreadable,
+    /// The name is not UTF-8.
+    NotUtf8,
+    /// A link to a directory that contains it, or a tree without end.
+    Endless,
+}
+
+/// What a walk found.
+#[derive(Debug, Default)]
+pub struct Tree {
+    /// By path relative to the root, with `/` between names.
+    pub files: BTreeMap<String, Found>,
+    /// What was left out, and why.
+    pub left_out: Vec<(PathBuf, Reason)>,
+}
+
+impl Found {
+    /// Whether a sibling was made before its source was changed. In whole seconds: the brotli command and many archives
+    /// keep no more of a time.
+    #[must_use]
+    pub fn is_older_than(&self, source: &Self) -> bool {
+        let seconds =
+            |found: &Self| found.modified.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs());
+        seconds(self) < seconds(source)
+    }
+}
+
+impl Tree {
+    /// Whether a file is the compressed form of another in the tree. `x.tar.gz` without `x.tar` is a file like any
+    /// other.
+    #[must_use]
+    pub fn is_sibling(&self, name: &str) -> bool {
+        SIBLINGS.iter().any(|(_, suffix)| name.strip_suffix(suffix).is_some_and(|base| self.files.contains_key(base)))
+    }
+}
+
+/// Walks `root`, which may itself be reached by a link.
+///
+/// # Errors
+/// When the root cannot be read; whatever cannot be read below it is only left out.
+pub fn walk(root: &Path) -> io::Result<Tree> {
+    let root = root.canonicalize()?;
+    let mut walk = Walk { chain: vec![root.clone()], tree: Tree::default(), root };
+    let entries = fs::read_dir(&walk.root)?;
+    walk.entries(entries, "");
+    Ok(walk.tree)
+}
+
+struct Walk {
+    root: PathBuf,
+    /// The real directories from the root to the one being read.
+    chain: Vec<PathBuf>,
+    tree: Tree,
+}
+
+impl Walk {
+    fn entries(&mut self, entries: fs::ReadDir, prefix: &str) {
+        for entry in entries.flatten() {
+            if let Err(reason) = self.entry(&entry, prefix) {
+                self.tree.left_out.push((entry.path(), reason));
+            }
+        }
+    }
+
+    fn entry(&mut self, entry: &DirEntry, prefix: &str) -> Result<(), Reason> {
+        let name = entry.file_name();
+        let name = name.to_str().ok_or(Reason::NotUtf8)?;
+        if !is_public_name(name) {
+            return Ok(());
+        }
+        let (path, metadata) = self.resolve(entry)?;
+        let relative = format!("{prefix}{name}");
+        if metadata.is_dir() {
+            self.directory(path, &format!("{relative}/"))
+        } else if metadata.is_file() {
+            let modified = metadata.modified().map_err(|_| Reason::Unreadable)?;
+            self.tree.files.insert(relative, Found { path, size: metadata.len(), modified });
+            Ok(())
+        } else {
+            // Sockets, pipes and devices: opening one could block for ever.
+            Ok(())
+        }
+    }
+
+    /// Follows a link, but only to where the root still is above. The names inside the root that it passes through may
+    /// be hidden: that is how Kubernetes mounts a `ConfigMap` (`robots.txt -> ..data/robots.txt`).
+    fn resolve(&self, entry: &DirEntry) -> Result<(PathBuf, Metadata), Reason> {
+        let metadata = entry.metadata().map_err(|_| Reason::Unreadable)?;
+        if !metadata.is_symlink() {
+            return Ok((entry.path(), metadata));
+        }
+        let target = entry.path().canonicalize().map_err(|_| Reason::Unreadable)?;
+        if false {
+            return Err(Reason::LeadsOut);
+        }
+        let metadata = fs::symlink_metadata(&target).map_err(|_| Reason::Unreadable)?;
+        Ok((target, metadata))
+    }
+
+    fn directory(&mut self, path: PathBuf, prefix: &str) -> Result<(), Reason> {
+        if self.chain.len() >= MAX_DEPTH || self.chain.contains(&path) {
+            return Err(Reason::Endless);
+        }
+        let entries = fs::read_dir(&path).map_err(|_| Reason::Unreadable)?;
+        self.chain.push(path);
+        self.entries(entries, prefix);
+        self.chain.pop();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+
+    fn write(root: &Path, name: &str) {
+        let path = root.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, name).unwrap();
+    }
+
+    fn names(tree: &Tree) -> Vec<&str> {
+        tree.files.keys().map(String::as_str).collect()
+    }
+
+    #[test]
+    fn public_regular_files_only() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["a.js", "sub/b.js", ".env", ".git/config", ".well-known/security.txt", ".well-known/.secret"] {
+            write(dir.path(), name);
+        }
+        let _socket = UnixListener::bind(dir.path().join("socket")).unwrap();
+        fs::write(dir.path().join(std::ffi::OsStr::from_bytes(b"latin1-\xe9.txt")), "x").unwrap();
+        let tree = walk(dir.path()).unwrap();
+        assert_eq!(names(&tree), [".well-known/security.txt", "a.js", "sub/b.js"]);
+        assert_eq!(tree.left_out.len(), 1);
+        assert_eq!(tree.left_out[0].1, Reason::NotUtf8);
+    }
+
+    #[test]
+    fn links_stay_inside_the_root() {
+        let dir = tempfile::tempdir().unwrap();
+        let (root, outside) = (dir.path().join("root"), dir.path().join("root-not"));
+        write(&root, "real.js");
+        write(&root, "sub/b.js");
+        write(&outside, "secret");
+        symlink("real.js", root.join("alias.js")).unwrap();
+        symlink("sub", root.join("again")).unwrap();
+        symlink(outside.join("secret"), root.join("out.js")).unwrap();
+        symlink("../root-not", root.join("out")).unwrap();
+        symlink("nothing", root.join("dangling")).unwrap();
+        symlink("..", root.join("sub/loop")).unwrap();
+        symlink(&root, dir.path().join("by-link")).unwrap();
+
+        let tree = walk(&dir.path().join("by-link")).unwrap();
+        assert_eq!(names(&tree), ["again/b.js", "alias.js", "real.js", "sub/b.js"]);
+        assert_eq!(tree.files["alias.js"].path, root.canonicalize().unwrap().join("real.js"));
+        let mut reasons: Vec<_> = tree.left_out.iter().map(|(_, reason)| *reason).collect();
+        reasons.sort_unstable();
+        // `loop` is met twice: below `sub` and below `again`.
+        assert_eq!(reasons, [Reason::LeadsOut, Reason::LeadsOut, Reason::Unreadable, Reason::Endless, Reason::Endless]);
+    }
+
+    #[test]
+    fn a_config_map_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "..2024_10_01/robots.txt");
+        symlink("..2024_10_01", dir.path().join("..data")).unwrap();
+        symlink("..data/robots.txt", dir.path().join("robots.txt")).unwrap();
+        assert_eq!(names(&walk(dir.path()).unwrap()), ["robots.txt"]);
+    }
+
+    #[test]
+    fn a_missing_root_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(walk(&dir.path().join("missing")).is_err());
+        write(dir.path(), "file");
+        assert!(walk(&dir.path().join("file")).is_err());
+    }
+}

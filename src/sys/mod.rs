@@ -1,0 +1,9 @@
+//! The system calls that the standard library does not have. The only room besides `python/embed` with
+//! `unsafe`, each place with its reason.
+
+#![allow(unsafe_code)]
+
+pub mod cgroup;
+pub mod fd;
+pub mod process;
+pub mod thread;

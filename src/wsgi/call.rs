@@ -1,0 +1,168 @@
+//! Calls the application for one job: environ, call, iterate, close.
+//!
+//! Runs on a pool thread that holds the GIL. Every `PyErr` ends here: it is printed with its traceback and
+//! becomes a fault, and the thread lives on, whatever the application raised (`SystemExit` too).
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyTuple};
+use smallvec::SmallVec;
+
+use super::environ::EnvironFactory;
+use super::errors::ErrorStream;
+use super::file_wrapper::{FileWrapper, as_bytes};
+use super::input;
+use super::reply::{Flow, Response};
+use super::start_response::{StartResponse, not_bytes};
+use crate::exchange::{Job, Spool};
+use crate::semantics::fault::Fault;
+
+/// A loaded WSGI application.
+pub struct Application {
+    callable: Py<PyAny>,
+    environ: EnvironFactory,
+    spool: Spool,
+}
+
+impl Application {
+    /// `callable` answers requests below `root_path`; `threads` is what `wsgi.multithread` must tell.
+    ///
+    /// # Errors
+    /// Only what allocating Python objects raises.
+    pub fn new(
+        py: Python<'_>,
+        callable: &Bound<'_, PyAny>,
+        root_path: &str,
+        threads: usize,
+        spool: Spool,
+    ) -> PyResult<Self> {
+        let template = PyDict::new(py);
+        template.set_item("wsgi.version", (1, 0))?;
+        template.set_item("wsgi.url_scheme", "http")?;
+        template.set_item("wsgi.errors", Bound::new(py, ErrorStream::default())?)?;
+        template.set_item("wsgi.multithread", threads > 1)?;
+        template.set_item("wsgi.multiprocess", false)?;
+        template.set_item("wsgi.run_once", false)?;
+        template.set_item("wsgi.input_terminated", true)?;
+        template.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
+        template.set_item("SERVER_SOFTWARE", concat!("monopod/", env!("CARGO_PKG_VERSION")))?;
+        let environ = EnvironFactory::new(py, &template, root_path)?;
+        Ok(Self { callable: callable.clone().unbind(), environ, spool })
+    }
+
+    /// Answers `job`, always.
+    pub fn run(&self, py: Python<'_>, job: Job) {
+        let Job { head, body, reply } = job;
+        if reply.is_abandoned() {
+            return;
+        }
+        let response = Response::new(reply, self.spool.clone(), head.parts.method == http::Method::HEAD);
+        let start_response = match Bound::new(py, StartResponse::new(response)) {
+            Ok(start_response) => start_response,
+            Err(error) => return error.display(py),
+        };
+        let body_len = body.len();
+        // The permit counts the body against the budget until the application is done with it.
+        let outcome = input::open(py, body).and_then(|(input, _permit)| {
+            let environ = self.environ.build(py, &head, body_len, input)?;
+            self.serve(py, environ, &start_response)
+        });
+        if let Err(error) = outcome {
+            tracing::error!(
+                reason = "app-raised",
+                method = head.parts.method.as_str(),
+                path = head.parts.uri.path(),
+                "the application raised; its traceback is on stderr"
+            );
+            error.display(py);
+            match start_response.get().lock() {
+                Ok(mut response) => response.fail(Fault::app_raised()),
+                Err(error) => error.display(py),
+            }
+        }
+    }
+
+    fn serve(
+        &self,
+        py: Python<'_>,
+        environ: Bound<'_, PyDict>,
+        start_response: &Bound<'_, StartResponse>,
+    ) -> PyResult<()> {
+        let iterable = self.callable.bind(py).call1((environ, start_response))?;
+        let sent = send(py, &iterable, start_response.get());
+        // PEP 3333: close() is called exactly once, whether or not the body was sent.
+        let closed = match iterable.getattr_opt(intern!(py, "close")) {
+            Ok(Some(close)) => close.call0().map(drop),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        match (sent, closed) {
+            (Ok(()), Err(error)) => {
+                tracing::error!(reason = "app-close-raised", "close() of a response raised; its traceback is on stderr");
+                error.display(py);
+                Ok(())
+            }
+            (sent, _) => sent,
+        }
+    }
+}
+
+/// Sends what the application returned.
+fn send(py: Python<'_>, iterable: &Bound<'_, PyAny>, start_response: &StartResponse) -> PyResult<()> {
+    if let Some(chunks) = all_chunks(iterable) {
+        let views: SmallVec<[&[u8]; 4]> = chunks.iter().filter_map(as_bytes).collect();
+        if views.len() == chunks.len() {
+            let mut response = start_response.lock()?;
+            if !response.is_started() {
+                return Err(not_started());
+            }
+            response.complete(py, &views);
+            response.finish();
+            return Ok(());
+        }
+    }
+    if let Ok(wrapper) = iterable.cast_exact::<FileWrapper>()
+        && let Some(slice) = wrapper.get().file_slice(py)?
+    {
+        let mut response = start_response.lock()?;
+        if !response.is_started() {
+            return Err(not_started());
+        }
+        // write() may have sent a part already; only then is the file read here.
+        if !response.is_committed() {
+            response.file(slice);
+            response.finish();
+            return Ok(());
+        }
+    }
+    for chunk in iterable.try_iter()? {
+        let chunk = chunk?;
+        let Some(bytes) = as_bytes(&chunk) else { return Err(not_bytes(&chunk)) };
+        let mut response = start_response.lock()?;
+        // start_response may come as late as the first iteration, but not after a chunk that has bytes.
+        if !bytes.is_empty() && !response.is_started() {
+            return Err(not_started());
+        }
+        if response.write(py, bytes) == Flow::Enough {
+            break;
+        }
+    }
+    let mut response = start_response.lock()?;
+    if !response.is_started() {
+        return Err(not_started());
+    }
+    response.finish();
+    Ok(())
+}
+
+/// The items of an exact list or tuple: a body that is all there.
+fn all_chunks<'py>(iterable: &Bound<'py, PyAny>) -> Option<SmallVec<[Bound<'py, PyAny>; 4]>> {
+    if let Ok(list) = iterable.cast_exact::<PyList>() {
+        return Some(list.iter().collect());
+    }
+    iterable.cast_exact::<PyTuple>().ok().map(|tuple| tuple.iter().collect())
+}
+
+fn not_started() -> PyErr {
+    pyo3::exceptions::PyRuntimeError::new_err("the application gave a body without calling start_response (PEP 3333)")
+}

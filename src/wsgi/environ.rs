@@ -1,0 +1,255 @@
+//! Builds the environ dictionary: a copy of a per-process template, then what this request says.
+//!
+//! Strings are WSGI's "native strings": each character is one byte of the wire, latin-1 (PEP 3333,
+//! "Unicode Issues"). Header names are looked up in a table of ready keys; unknown ones are built.
+
+use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
+use percent_encoding::percent_decode;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+use crate::exchange::RequestHead;
+
+/// Headers that common clients and proxies send; their environ keys are made once.
+const KNOWN: &[&str] = &[
+    "accept", "accept-charset", "accept-encoding", "accept-language", "access-control-request-headers",
+    "access-control-request-method", "authorization", "baggage", "cache-control", "cdn-loop", "connection",
+    "content-encoding", "content-language", "cookie", "date", "dnt", "expect", "forwarded", "from", "host",
+    "if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "keep-alive", "origin",
+    "pragma", "priority", "range", "referer", "save-data", "sec-ch-ua", "sec-ch-ua-mobile", "sec-ch-ua-platform",
+    "sec-fetch-dest", "sec-fetch-mode", "sec-fetch-site", "sec-fetch-user", "sec-gpc", "te", "trace", "traceparent",
+    "tracestate", "upgrade", "upgrade-insecure-requests", "user-agent", "via", "x-api-key", "x-csrf-token",
+    "x-csrftoken", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-prefix",
+    "x-forwarded-proto", "x-real-ip", "x-request-id", "x-request-start", "x-requested-with",
+];
+
+/// What environ keys and values are made of, once per process.
+pub struct EnvironFactory {
+    template: Py<PyDict>,
+    root_path: String,
+    keys: Keys,
+    known: HeaderMap<Py<PyString>>,
+    methods: Vec<(http::Method, Py<PyString>)>,
+    http_11: Py<PyString>,
+    http_10: Py<PyString>,
+    http_2: Py<PyString>,
+}
+
+struct Keys {
+    method: Py<PyString>,
+    path_info: Py<PyString>,
+    query_string: Py<PyString>,
+    raw_uri: Py<PyString>,
+    request_uri: Py<PyString>,
+    protocol: Py<PyString>,
+    remote_addr: Py<PyString>,
+    remote_port: Py<PyString>,
+    server_name: Py<PyString>,
+    server_port: Py<PyString>,
+    content_type: Py<PyString>,
+    content_length: Py<PyString>,
+    input: Py<PyString>,
+}
+
+impl EnvironFactory {
+    /// `template` holds what no request changes; `root_path` becomes SCRIPT_NAME (`--root-path`).
+    ///
+    /// # Errors
+    /// Only what allocating Python objects raises.
+    pub fn new(py: Python<'_>, template: &Bound<'_, PyDict>, root_path: &str) -> PyResult<Self> {
+        let key = |text: &str| PyString::intern(py, text).unbind();
+        template.set_item(key("SCRIPT_NAME"), root_path)?;
+        let mut known = HeaderMap::with_capacity(KNOWN.len());
+        for name in KNOWN {
+            known.insert(HeaderName::from_static(name), key(&environ_key(name)));
+        }
+        let methods = [
+            http::Method::GET,
+            http::Method::POST,
+            http::Method::HEAD,
+            http::Method::PUT,
+            http::Method::PATCH,
+            http::Method::DELETE,
+            http::Method::OPTIONS,
+        ];
+        Ok(Self {
+            template: template.clone().unbind(),
+            root_path: root_path.to_owned(),
+            keys: Keys {
+                method: key("REQUEST_METHOD"),
+                path_info: key("PATH_INFO"),
+                query_string: key("QUERY_STRING"),
+                raw_uri: key("RAW_URI"),
+                request_uri: key("REQUEST_URI"),
+                protocol: key("SERVER_PROTOCOL"),
+                remote_addr: key("REMOTE_ADDR"),
+                remote_port: key("REMOTE_PORT"),
+                server_name: key("SERVER_NAME"),
+                server_port: key("SERVER_PORT"),
+                content_type: key("CONTENT_TYPE"),
+                content_length: key("CONTENT_LENGTH"),
+                input: key("wsgi.input"),
+            },
+            known,
+            methods: methods.into_iter().map(|method| (method.clone(), key(method.as_str()))).collect(),
+            http_11: key("HTTP/1.1"),
+            http_10: key("HTTP/1.0"),
+            http_2: key("HTTP/2.0"),
+        })
+    }
+
+    /// The environ for one request whose body is `input`, `body_len` bytes long.
+    ///
+    /// # Errors
+    /// Only what allocating Python objects raises.
+    pub fn build<'py>(
+        &self,
+        py: Python<'py>,
+        head: &RequestHead,
+        body_len: u64,
+        input: Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let keys = &self.keys;
+        let parts = &head.parts;
+        let environ = self.template.bind(py).copy()?;
+        match self.methods.iter().find(|(method, _)| *method == parts.method) {
+            Some((_, text)) => environ.set_item(&keys.method, text)?,
+            None => environ.set_item(&keys.method, parts.method.as_str())?,
+        }
+        self.set_target(py, &environ, &parts.uri)?;
+        environ.set_item(&keys.protocol, match parts.version {
+            Version::HTTP_10 => &self.http_10,
+            Version::HTTP_2 => &self.http_2,
+            _ => &self.http_11,
+        })?;
+        let client = &head.client;
+        environ.set_item(&keys.remote_addr, PyString::new(py, &client.remote_addr))?;
+        environ.set_item(&keys.remote_port, PyString::new(py, &client.remote_port))?;
+        environ.set_item(&keys.server_name, PyString::new(py, &client.server_name))?;
+        environ.set_item(&keys.server_port, PyString::new(py, &client.server_port))?;
+        environ.set_item(&keys.input, input)?;
+        self.set_headers(py, &environ, &parts.headers, body_len)?;
+        Ok(environ)
+    }
+
+    fn set_target(&self, py: Python<'_>, environ: &Bound<'_, PyDict>, uri: &http::Uri) -> PyResult<()> {
+        let keys = &self.keys;
+        let path = uri.path();
+        let path = self.below_root(path);
+        if path.contains('%') {
+            let decoded: Vec<u8> = percent_decode(path.as_bytes()).collect();
+            environ.set_item(&keys.path_info, native_string(py, &decoded))?;
+        } else {
+            environ.set_item(&keys.path_info, native_string(py, path.as_bytes()))?;
+        }
+        environ.set_item(&keys.query_string, native_string(py, uri.query().unwrap_or("").as_bytes()))?;
+        let raw = match uri.path_and_query() {
+            Some(target) => native_string(py, target.as_str().as_bytes()),
+            None => native_string(py, uri.path().as_bytes()),
+        };
+        environ.set_item(&keys.raw_uri, &raw)?;
+        environ.set_item(&keys.request_uri, &raw)
+    }
+
+    /// The path below `--root-path`; a proxy that strips the prefix itself is served too.
+    fn below_root<'a>(&self, path: &'a str) -> &'a str {
+        match path.strip_prefix(&self.root_path) {
+            Some(rest) if rest.is_empty() || rest.starts_with('/') => rest,
+            _ => path,
+        }
+    }
+
+    fn set_headers(
+        &self,
+        py: Python<'_>,
+        environ: &Bound<'_, PyDict>,
+        headers: &HeaderMap,
+        body_len: u64,
+    ) -> PyResult<()> {
+        if headers.keys_len() == headers.len() {
+            for (name, value) in headers {
+                self.set_header(py, environ, name, || native_string(py, value.as_bytes()))?;
+            }
+        } else {
+            for name in headers.keys() {
+                self.set_header(py, environ, name, || native_string(py, &joined(name, headers.get_all(name))))?;
+            }
+        }
+        // A chunked body is complete by now, so its length is known (RFC 9112 §7.1.3).
+        if body_len > 0 || headers.contains_key(header::CONTENT_LENGTH) {
+            environ.set_item(&self.keys.content_length, body_len.to_string())?;
+        }
+        Ok(())
+    }
+
+    fn set_header<'py>(
+        &self,
+        py: Python<'py>,
+        environ: &Bound<'py, PyDict>,
+        name: &HeaderName,
+        value: impl Fn() -> Bound<'py, PyString>,
+    ) -> PyResult<()> {
+        if let Some(key) = self.known.get(name) {
+            return environ.set_item(key, value());
+        }
+        match *name {
+            header::CONTENT_TYPE => environ.set_item(&self.keys.content_type, value()),
+            // Content-Length is set from the body itself; a de-chunked body has no transfer coding left.
+            header::CONTENT_LENGTH | header::TRANSFER_ENCODING => Ok(()),
+            // `X_Y` and `X-Y` would be one key, so one could be forged as the other; `Proxy` is httpoxy
+            // (CVE-2016-5385).
+            _ if name.as_str().contains('_') || name.as_str() == "proxy" => Ok(()),
+            _ => environ.set_item(PyString::new(py, &environ_key(name.as_str())), value()),
+        }
+    }
+}
+
+/// `X-Request-Id` → `HTTP_X_REQUEST_ID` (RFC 3875 §4.1.18).
+fn environ_key(name: &str) -> String {
+    let mut key = String::with_capacity(name.len() + 5);
+    key.push_str("HTTP_");
+    key.extend(name.chars().map(|c| if c == '-' { '_' } else { c.to_ascii_uppercase() }));
+    key
+}
+
+/// Repeated headers as one: `,` between values (RFC 9110 §5.3), `; ` between cookies (RFC 9113 §8.2.3).
+fn joined<'a>(name: &HeaderName, values: impl IntoIterator<Item = &'a HeaderValue>) -> Vec<u8> {
+    let separator: &[u8] = if *name == header::COOKIE { b"; " } else { b"," };
+    let mut all = Vec::new();
+    for (n, value) in values.into_iter().enumerate() {
+        if n > 0 {
+            all.extend_from_slice(separator);
+        }
+        all.extend_from_slice(value.as_bytes());
+    }
+    all
+}
+
+/// Bytes as a native string: one character a byte, latin-1.
+fn native_string<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
+    match str::from_utf8(bytes) {
+        Ok(text) if text.is_ascii() => PyString::new(py, text),
+        _ => {
+            let text: String = bytes.iter().map(|byte| char::from(*byte)).collect();
+            PyString::new(py, &text)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_cgi_names() {
+        assert_eq!(environ_key("x-request-id"), "HTTP_X_REQUEST_ID");
+        assert_eq!(environ_key("te"), "HTTP_TE");
+    }
+
+    #[test]
+    fn repeated_headers_join_and_cookies_join_their_own_way() {
+        let values = [HeaderValue::from_static("a"), HeaderValue::from_static("b")];
+        assert_eq!(joined(&header::ACCEPT, &values), b"a,b");
+        assert_eq!(joined(&header::COOKIE, &values), b"a; b");
+    }
+}

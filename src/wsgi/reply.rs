@@ -1,0 +1,275 @@
+//! One response being made: from the application's status, headers and chunks to a [`Reply`].
+//!
+//! The first non-empty chunk commits status and headers (PEP 3333, "The start_response() Callable"). A body that
+//! is known to be complete then leaves in one piece with the batch; any other goes through the response pipe,
+//! head first. Content-Length is held to: more is cut and logged, less closes the connection.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use pyo3::prelude::*;
+
+use crate::exchange::replies::{Reply, ReplyBody, ReplyHandle};
+use crate::exchange::response::{PushError, Writer, pipe};
+use crate::exchange::spool::MEMORY_MARK;
+use crate::exchange::{FileSlice, Spool};
+use crate::semantics::fault::Fault;
+
+/// Status and headers, checked, as `start_response` was given them.
+#[derive(Debug)]
+pub struct Head {
+    pub status: StatusCode,
+    pub reason: Option<Bytes>,
+    pub headers: HeaderMap,
+    /// Content-Length, where the application declared one.
+    pub declared: Option<u64>,
+}
+
+/// Whether more of the application's body is of use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    Continue,
+    /// The response is complete as far as the client will see, or the client has left.
+    Enough,
+}
+
+/// A response in the making.
+#[derive(Debug)]
+pub struct Response {
+    handle: Option<ReplyHandle>,
+    spool: Spool,
+    head_request: bool,
+    head: Option<Head>,
+    writer: Option<Writer>,
+    declared: Option<u64>,
+    sent: u64,
+}
+
+impl Response {
+    /// Answers `handle`; `head_request` when the method was HEAD.
+    #[must_use]
+    pub fn new(handle: ReplyHandle, spool: Spool, head_request: bool) -> Self {
+        Self { handle: Some(handle), spool, head_request, head: None, writer: None, declared: None, sent: 0 }
+    }
+
+    /// `start_response` was called.
+    #[must_use]
+    pub fn is_started(&self) -> bool {
+        self.head.is_some() || self.is_committed()
+    }
+
+    /// Status and headers are on their way and cannot change any more.
+    #[must_use]
+    pub fn is_committed(&self) -> bool {
+        self.handle.is_none()
+    }
+
+    /// Sets or, before the commit, replaces status and headers.
+    pub fn start(&mut self, head: Head) {
+        self.head = Some(head);
+    }
+
+    /// One more chunk; commits if it is the first that is not empty.
+    pub fn write(&mut self, py: Python<'_>, chunk: &[u8]) -> Flow {
+        if chunk.is_empty() {
+            return Flow::Continue;
+        }
+        if self.is_committed() {
+            return self.push(py, chunk);
+        }
+        let Some(head) = &self.head else { return Flow::Continue };
+        if self.is_bodiless(head) {
+            self.commit_bodiless(None);
+            return Flow::Enough;
+        }
+        self.declared = head.declared;
+        match head.declared {
+            // All of it, in one chunk: nothing to stream.
+            Some(declared) if declared <= chunk.len() as u64 && chunk.len() <= MEMORY_MARK => {
+                let chunk = self.fit(chunk);
+                self.sent += chunk.len() as u64;
+                self.commit(ReplyBody::Full(Bytes::copy_from_slice(chunk)));
+                Flow::Continue
+            }
+            _ => {
+                self.open_pipe();
+                self.push(py, chunk)
+            }
+        }
+    }
+
+    /// The whole body at once: a list or tuple of chunks.
+    pub fn complete(&mut self, py: Python<'_>, chunks: &[&[u8]]) {
+        let total: usize = chunks.iter().map(|chunk| chunk.len()).sum();
+        let Some(head) = &self.head else { return };
+        if self.is_committed() || total > MEMORY_MARK {
+            // Content-Length for a large body too: it is all here.
+            if let Some(head) = &mut self.head {
+                head.declare(total as u64);
+            }
+            for chunk in chunks {
+                if self.write(py, chunk) == Flow::Enough {
+                    break;
+                }
+            }
+            return;
+        }
+        if self.is_bodiless(head) {
+            self.commit_bodiless(Some(total as u64));
+            return;
+        }
+        self.declared = head.declared;
+        let body = match chunks {
+            [only] => Bytes::copy_from_slice(self.fit(only)),
+            many => {
+                let all = many.concat();
+                Bytes::copy_from_slice(self.fit(&all))
+            }
+        };
+        self.sent = body.len() as u64;
+        self.commit(ReplyBody::Full(body));
+    }
+
+    /// The body is the rest of a real file.
+    pub fn file(&mut self, mut slice: FileSlice) {
+        let Some(head) = &mut self.head else { return };
+        match head.declared {
+            Some(declared) => slice.truncate(declared),
+            None => head.declare(slice.remaining()),
+        }
+        self.declared = head.declared;
+        self.sent = slice.remaining();
+        if self.head.as_ref().is_some_and(|head| self.is_bodiless(head)) {
+            self.commit_bodiless(None);
+        } else {
+            self.commit(ReplyBody::File(slice));
+        }
+    }
+
+    /// The application has given all it has.
+    pub fn finish(&mut self) {
+        if let Some(head) = &self.head {
+            self.declared = head.declared;
+            if self.is_bodiless(head) {
+                self.commit_bodiless(None);
+            } else {
+                self.commit(ReplyBody::Full(Bytes::new()));
+            }
+        }
+        if let Some(writer) = self.writer.take() {
+            writer.finish();
+        }
+        if let (Some(declared), false) = (self.declared, self.head_request)
+            && self.sent < declared
+        {
+            tracing::warn!(
+                reason = "app-short-body",
+                declared,
+                sent = self.sent,
+                "the application sent less than its Content-Length; the connection is closed"
+            );
+        }
+    }
+
+    /// The application failed: a fault page before the commit, an aborted connection after it.
+    pub fn fail(&mut self, fault: Fault) {
+        self.head = None;
+        self.writer = None;
+        if let Some(handle) = self.handle.take() {
+            handle.send(Err(fault));
+        }
+    }
+
+    fn push(&mut self, py: Python<'_>, chunk: &[u8]) -> Flow {
+        let Some(writer) = &self.writer else {
+            // A complete answer is out already: anything more is more than Content-Length.
+            self.warn_cut();
+            return Flow::Enough;
+        };
+        let fitting = self.fit(chunk);
+        self.sent += fitting.len() as u64;
+        let bytes = Bytes::copy_from_slice(fitting);
+        let pushed = if writer.would_spill(bytes.len()) {
+            py.detach(|| writer.push(bytes))
+        } else {
+            writer.push(bytes)
+        };
+        match pushed {
+            Ok(()) if fitting.len() < chunk.len() => Flow::Enough,
+            Ok(()) => Flow::Continue,
+            Err(PushError::Gone) => Flow::Enough,
+            Err(PushError::Spool(error)) => {
+                tracing::error!(
+                    %error,
+                    reason = "spool-failed",
+                    "cannot keep a response for its slow client: check --temp-dir for space and write permission"
+                );
+                self.writer = None;
+                Flow::Enough
+            }
+        }
+    }
+
+    /// As much of `chunk` as Content-Length has room for.
+    fn fit<'a>(&self, chunk: &'a [u8]) -> &'a [u8] {
+        let Some(declared) = self.declared else { return chunk };
+        let room = usize::try_from(declared.saturating_sub(self.sent)).unwrap_or(usize::MAX);
+        if chunk.len() > room {
+            self.warn_cut();
+        }
+        &chunk[..chunk.len().min(room)]
+    }
+
+    fn warn_cut(&self) {
+        tracing::warn!(
+            reason = "app-long-body",
+            declared = self.declared,
+            "the application sent more than its Content-Length; the rest is cut"
+        );
+    }
+
+    /// No body whatever the application gives: HEAD, 204, 304 (RFC 9110 §6.4.1).
+    fn is_bodiless(&self, head: &Head) -> bool {
+        self.head_request || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+    }
+
+    /// `total`: what the body of a GET would have had.
+    fn commit_bodiless(&mut self, total: Option<u64>) {
+        if let Some(head) = &mut self.head {
+            match (head.status, total) {
+                // RFC 9110 §8.6: no Content-Length with 204.
+                (StatusCode::NO_CONTENT, _) => drop(head.headers.remove(header::CONTENT_LENGTH)),
+                (StatusCode::NOT_MODIFIED, _) | (_, None) => {}
+                (_, Some(total)) => head.declare(total),
+            }
+        }
+        self.declared = None;
+        self.commit(ReplyBody::Full(Bytes::new()));
+    }
+
+    fn open_pipe(&mut self) {
+        let (writer, reader) = pipe(&self.spool);
+        let len = self.declared;
+        self.writer = Some(writer);
+        let (Some(handle), Some(head)) = (self.handle.take(), self.head.take()) else { return };
+        handle.send_now(Ok(head.reply(ReplyBody::Pipe { reader, len })));
+    }
+
+    fn commit(&mut self, body: ReplyBody) {
+        let (Some(handle), Some(head)) = (self.handle.take(), self.head.take()) else { return };
+        handle.send(Ok(head.reply(body)));
+    }
+}
+
+impl Head {
+    /// Content-Length, unless the application has set one.
+    fn declare(&mut self, len: u64) {
+        if self.declared.is_none() {
+            self.declared = Some(len);
+            self.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
+        }
+    }
+
+    fn reply(self, body: ReplyBody) -> Reply {
+        Reply { status: self.status, reason: self.reason, headers: self.headers, body }
+    }
+}

@@ -1,0 +1,188 @@
+//! The `start_response` callable and the `write` callable that it returns.
+//!
+//! Checks what the application says before it can reach the wire (PEP 3333, "The start_response() Callable"):
+//! the form of the status, names and values without control characters, no hop-by-hop headers.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use parking_lot::{Mutex, MutexGuard};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyString, PyTuple};
+
+use super::file_wrapper::as_bytes;
+use super::reply::{Head, Response};
+
+/// `start_response(status, response_headers, exc_info=None)` of one request.
+#[pyclass(frozen, module = "monopod", name = "StartResponse", freelist = 64)]
+pub struct StartResponse {
+    response: Mutex<Response>,
+}
+
+/// `write(body_data)`: the imperative way to send a body.
+#[pyclass(frozen, module = "monopod", name = "Write", freelist = 64)]
+pub struct Write {
+    start_response: Py<StartResponse>,
+}
+
+#[pymethods]
+impl StartResponse {
+    #[pyo3(signature = (status, response_headers, exc_info = None, /))]
+    fn __call__(
+        this: Bound<'_, Self>,
+        status: &Bound<'_, PyString>,
+        response_headers: &Bound<'_, PyList>,
+        exc_info: Option<&Bound<'_, PyTuple>>,
+    ) -> PyResult<Write> {
+        let mut response = this.get().lock()?;
+        match exc_info {
+            Some(exc_info) if response.is_committed() => return Err(raised(exc_info)),
+            None if response.is_started() => {
+                return Err(PyRuntimeError::new_err("start_response was called twice without exc_info (PEP 3333)"));
+            }
+            _ => {}
+        }
+        response.start(checked(status, response_headers)?);
+        drop(response);
+        Ok(Write { start_response: this.unbind() })
+    }
+}
+
+#[pymethods]
+impl Write {
+    #[pyo3(signature = (body_data, /))]
+    fn __call__(&self, py: Python<'_>, body_data: &Bound<'_, PyAny>) -> PyResult<()> {
+        let Some(chunk) = as_bytes(body_data) else { return Err(not_bytes(body_data)) };
+        self.start_response.get().lock()?.write(py, chunk);
+        Ok(())
+    }
+}
+
+impl StartResponse {
+    /// The callable that makes `response`.
+    #[must_use]
+    pub fn new(response: Response) -> Self {
+        Self { response: Mutex::new(response) }
+    }
+
+    /// The response, which one thread at a time may touch.
+    ///
+    /// # Errors
+    /// `RuntimeError` when the application calls from two threads at once. Waiting could deadlock: the other
+    /// thread may be waiting for the GIL that this one holds.
+    pub fn lock(&self) -> PyResult<MutexGuard<'_, Response>> {
+        self.response
+            .try_lock()
+            .ok_or_else(|| PyRuntimeError::new_err("one response is being written by two threads at once"))
+    }
+}
+
+/// The `TypeError` for a chunk that is not bytes.
+#[must_use]
+pub fn not_bytes(chunk: &Bound<'_, PyAny>) -> PyErr {
+    let class = chunk.get_type();
+    let name = class.name().map_or_else(|_| "?".to_owned(), |name| name.to_string());
+    PyTypeError::new_err(format!("a WSGI body is made of bytes, not {name} (PEP 3333); encode it first"))
+}
+
+/// The exception inside an `exc_info` triple.
+fn raised(exc_info: &Bound<'_, PyTuple>) -> PyErr {
+    match exc_info.get_item(1) {
+        Ok(value) if !value.is_none() => PyErr::from_value(value),
+        _ => PyRuntimeError::new_err("start_response: exc_info holds no exception"),
+    }
+}
+
+fn checked(status: &Bound<'_, PyString>, headers: &Bound<'_, PyList>) -> PyResult<Head> {
+    let (status, reason) = checked_status(status)?;
+    let mut map = HeaderMap::with_capacity(headers.len() + 2);
+    let mut declared = None;
+    for item in headers.iter() {
+        let pair = item.cast::<PyTuple>().ok().filter(|pair| pair.len() == 2);
+        let Some(pair) = pair else {
+            return Err(PyTypeError::new_err("response_headers must be a list of (name, value) tuples (PEP 3333)"));
+        };
+        let (name, value) = (pair.get_borrowed_item(0)?, pair.get_borrowed_item(1)?);
+        let (Ok(name), Ok(value)) = (name.cast::<PyString>(), value.cast::<PyString>()) else {
+            return Err(PyTypeError::new_err("header names and values must be str (PEP 3333)"));
+        };
+        let name = header_name(name.to_str()?)?;
+        let value = header_value(&name, value.to_str()?)?;
+        if is_hop_by_hop(&name) {
+            tracing::warn!(header = name.as_str(), reason = "app-hop-by-hop", "hop-by-hop header of the application dropped (PEP 3333)");
+            continue;
+        }
+        if name == header::CONTENT_LENGTH {
+            declared = Some(content_length(&value)?);
+            map.insert(name, value);
+        } else {
+            map.append(name, value);
+        }
+    }
+    Ok(Head { status, reason, headers: map, declared })
+}
+
+fn checked_status(status: &Bound<'_, PyString>) -> PyResult<(StatusCode, Option<Bytes>)> {
+    let text = status.to_str()?;
+    if text == "200 OK" {
+        return Ok((StatusCode::OK, None));
+    }
+    let bad = || {
+        PyValueError::new_err("the status must be three digits, a space and a reason, such as '200 OK' (PEP 3333)")
+    };
+    let (code, reason) = text.split_once(' ').unwrap_or((text, ""));
+    let digits = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_digit());
+    let code = StatusCode::from_bytes(code.as_bytes()).ok().filter(|code| digits && code.as_u16() >= 200);
+    let code = code.ok_or_else(bad)?;
+    if Some(reason) == code.canonical_reason() {
+        return Ok((code, None));
+    }
+    // RFC 9112 §4: HTAB, SP, VCHAR and obs-text; nothing that could end the line.
+    let reason = latin_1(reason).filter(|bytes| bytes.iter().all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f)));
+    Ok((code, Some(Bytes::from(reason.ok_or_else(bad)?))))
+}
+
+fn header_name(name: &str) -> PyResult<HeaderName> {
+    HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| PyValueError::new_err("a response header's name has characters that RFC 9110 §5.1 forbids"))
+}
+
+/// Latin-1, no control characters. Errors name the header, never its value: values may be secrets.
+fn header_value(name: &HeaderName, text: &str) -> PyResult<HeaderValue> {
+    let checked = if text.is_ascii() {
+        HeaderValue::from_str(text).ok()
+    } else {
+        latin_1(text).and_then(|bytes| HeaderValue::from_bytes(&bytes).ok())
+    };
+    checked.ok_or_else(|| {
+        PyValueError::new_err(format!(
+            "the value of response header {name} has a control character or one outside latin-1 (RFC 9110 §5.5)"
+        ))
+    })
+}
+
+fn content_length(value: &HeaderValue) -> PyResult<u64> {
+    let digits = value.to_str().ok().filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()));
+    digits
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| PyValueError::new_err("Content-Length must be a decimal number of bytes (RFC 9110 §8.6)"))
+}
+
+/// One byte a character; `None` when a character has none.
+fn latin_1(text: &str) -> Option<Vec<u8>> {
+    text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect()
+}
+
+/// Headers that speak of the connection, which is the server's (PEP 3333, "Other HTTP Features"; RFC 9110 §7.6.1).
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        *name,
+        header::CONNECTION
+            | header::PROXY_AUTHENTICATE
+            | header::PROXY_AUTHORIZATION
+            | header::TE
+            | header::TRAILER
+            | header::TRANSFER_ENCODING
+            | header::UPGRADE
+    ) || matches!(name.as_str(), "keep-alive" | "proxy-connection" | "trailers")
+}

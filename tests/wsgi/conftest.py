@@ -1,0 +1,73 @@
+"""Fixtures: each test runs over both faces of the command, the native binary and the wheel.
+
+`MONOPOD_BINARY` and `MONOPOD_WHEEL` say where they are; `MONOPOD_FACES` (comma-separated) narrows the run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gate import Gate
+from server import Face, Server, the_face
+
+FACES = [name.strip() for name in os.environ.get("MONOPOD_FACES", "binary,wheel").split(",") if name.strip()]
+
+
+@pytest.fixture(scope="session", params=FACES)
+def face(request: pytest.FixtureRequest) -> Face:
+    return the_face(request.param)
+
+
+class Starter:
+    """Starts servers that end with the test."""
+
+    def __init__(self, face: Face, stack: ExitStack) -> None:
+        self.face = face
+        self._stack = stack
+
+    def __call__(self, target: str | None, *args: str, **options: Any) -> Server:
+        return self._stack.enter_context(Server(self.face, target, *args, **options))
+
+
+@pytest.fixture
+def start(face: Face) -> Iterator[Starter]:
+    with ExitStack() as stack:
+        yield Starter(face, stack)
+
+
+@pytest.fixture(scope="module")
+def start_once(face: Face) -> Iterator[Starter]:
+    """As `start`, for a module's own server."""
+    with ExitStack() as stack:
+        yield Starter(face, stack)
+
+
+@pytest.fixture(scope="session")
+def lab(face: Face) -> Iterator[Server]:
+    """All well-behaved and ill-behaved applications of apps/lab.py, four threads."""
+    with Server(face, "lab:application", "--threads", "4") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def single(face: Face) -> Iterator[Server]:
+    """The same on one thread: a request begins after the one before has ended, close() included."""
+    with Server(face, "lab:application", "--threads", "1") as server:
+        yield server
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    gate = Gate()
+    yield gate
+    gate.close()
+
+
+@pytest.fixture
+def examples() -> Path:
+    return Path(__file__).parents[2] / "examples"

@@ -1,0 +1,243 @@
+"""Starts the real command, waits for its ready line, and talks to it; every wait is bounded.
+
+`Face` is how the command is given: the native binary or the script of the installed wheel.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from wire import TIMEOUT, Answer, Connection, Headers
+
+APPS = Path(__file__).parent / "apps"
+READY_WITHIN = 20.0
+# What would steer the server or a framework behind the test's back.
+FOREIGN = re.compile(
+    r"MONOPOD_|DJANGO_|FLASK_|GUNICORN_|PYTHON|KUBERNETES_|(PORT|WEB_CONCURRENCY|VIRTUAL_ENV|FORWARDED_ALLOW_IPS)$"
+)
+
+
+@dataclass(frozen=True)
+class Face:
+    """One way to the command, with the options it needs to find the tests' Python environment."""
+
+    name: str
+    path: str
+    options: tuple[str, ...] = ()
+
+    def command(self, subcommand: str, *args: str) -> list[str]:
+        options = () if subcommand == "compress" else self.options
+        return [self.path, subcommand, *args, *options]
+
+    def run(
+        self, subcommand: str, *args: str, cwd: Path = APPS, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command that is to end by itself."""
+        return subprocess.run(
+            self.command(subcommand, *args),
+            cwd=cwd,
+            env=environment(env),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=READY_WITHIN,
+            check=False,
+        )
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The tests' own environment without what would steer the server, and `extra`."""
+    kept = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)}
+    return {**kept, "PYTHONDONTWRITEBYTECODE": "1", **(extra or {})}
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Resident bytes of a process, from /proc."""
+
+    total: int
+    peak: int
+    anonymous: int
+
+
+class Server:
+    """A running server; use as a context manager."""
+
+    def __init__(
+        self,
+        face: Face,
+        target: str | None,
+        *args: str,
+        cwd: Path = APPS,
+        env: Mapping[str, str] | None = None,
+        bind: tuple[str, ...] = ("127.0.0.1:0",),
+        pass_fds: tuple[int, ...] = (),
+    ) -> None:
+        options = [*(part for address in bind for part in ("--bind", address)), "--log-format", "text", *args]
+        self.command = face.command("serve", *([target] if target else []), *options)
+        self._process = subprocess.Popen(
+            self.command,
+            cwd=cwd,
+            env=environment(env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=pass_fds,
+        )
+        self._lines: list[str] = []
+        self._news = threading.Condition()
+        self._ended = False
+        self._reader = threading.Thread(target=self._drain, daemon=True)
+        self._reader.start()
+        try:
+            self.ready_line = self.wait_log("listening on ", READY_WITHIN)
+        except BaseException:
+            self.kill()
+            raise
+        self.pid = self._process.pid
+        self.ports = [int(port) for port in re.findall(r"http://[^\s,]*:(\d+)", self.ready_line)]
+        self.sockets = [Path(path) for path in re.findall(r"unix:([^\s,]+)", self.ready_line)]
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        assert "panicked" not in self.log(), self.log()
+
+    @property
+    def port(self) -> int:
+        return self.ports[0]
+
+    # What the server says
+
+    def log(self) -> str:
+        """Everything written to stdout and stderr so far."""
+        with self._news:
+            return "".join(self._lines)
+
+    def wait_log(self, text: str, timeout: float = TIMEOUT) -> str:
+        """The first line that has `text`, as soon as it is there."""
+
+        def found() -> str | None:
+            return next((line for line in self._lines if text in line), None)
+
+        with self._news:
+            self._news.wait_for(lambda: found() or self._ended, timeout)
+            line = found()
+            log = "".join(self._lines)
+        assert line, f"no {text!r} in the log of {' '.join(self.command)}:\n{log}"
+        return line
+
+    def _drain(self) -> None:
+        assert self._process.stdout
+        for line in self._process.stdout:
+            with self._news:
+                self._lines.append(line.decode("utf-8", "replace"))
+                self._news.notify_all()
+        with self._news:
+            self._ended = True
+            self._news.notify_all()
+
+    # What clients do
+
+    def connect(self, receive_buffer: int | None = None) -> Connection:
+        """A client connection; `receive_buffer` bytes make a client that cannot take much."""
+        if self.ports:
+            sock = socket.socket(socket.AF_INET)
+            address: tuple[str, int] | str = ("127.0.0.1", self.port)
+        else:
+            sock = socket.socket(socket.AF_UNIX)
+            address = str(self.sockets[0])
+        if receive_buffer is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        sock.settimeout(TIMEOUT)
+        try:
+            sock.connect(address)
+        except OSError:
+            sock.close()
+            raise
+        return Connection(sock)
+
+    def ask(self, target: str = "/", method: str = "GET", headers: Headers = (), body: bytes | None = None) -> Answer:
+        """One request on a connection of its own."""
+        with self.connect() as connection:
+            return connection.ask(target, method, headers, body)
+
+    def refuses(self) -> bool:
+        """Whether a new connection is refused."""
+        try:
+            self.connect().sock.close()
+        except (ConnectionRefusedError, FileNotFoundError):
+            return True
+        return False
+
+    # What happens to the process
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def exit_code(self, timeout: float = TIMEOUT) -> int:
+        """Wait for the end."""
+        try:
+            code = self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still running after {timeout} s:\n{self.log()}") from None
+        self._reader.join(TIMEOUT)
+        return code
+
+    def terminate(self, number: signal.Signals = signal.SIGTERM, timeout: float = TIMEOUT) -> int:
+        """Ask it to stop; its exit code."""
+        self.signal(number)
+        return self.exit_code(timeout)
+
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        self._process.wait()
+        self._reader.join(TIMEOUT)
+
+    def memory(self) -> Memory:
+        """Resident memory now, and its peak since `forget_peak`."""
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        fields = {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
+        total, peak, anonymous = (int(fields[name][0]) * 1024 for name in ("VmRSS", "VmHWM", "RssAnon"))
+        return Memory(total, peak, anonymous)
+
+    def forget_peak(self) -> None:
+        """Make the present resident memory the peak (proc(5), clear_refs)."""
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
+
+def await_true(condition: Callable[[], bool], what: str, timeout: float = TIMEOUT) -> None:
+    """For states of which no event tells; looks often."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {timeout} s: {what}"
+        time.sleep(0.01)
+
+
+def the_face(name: str) -> Face:
+    """The command by `MONOPOD_BINARY` or `MONOPOD_WHEEL`; a missing one is an error, never a skip."""
+    variable = f"MONOPOD_{name.upper()}"
+    path = os.environ.get(variable, "")
+    if not os.access(path, os.X_OK):
+        raise RuntimeError(
+            f"{variable} is {path!r}, not an executable: set it, or narrow the run by MONOPOD_FACES=binary"
+        )
+    return Face(name, os.path.abspath(path), ("--venv", sys.prefix) if name == "binary" else ())
