@@ -20,6 +20,7 @@ mod _monopod {
 ///
 /// Call on the main thread. A server that has served leaves the process and does not return.
 #[pyfunction]
+#[allow(clippy::needless_pass_by_value)] // pyo3 hands over what it converted
 fn main(py: Python<'_>, argv: Vec<OsString>) -> PyResult<u8> {
     // SIGINT is the server's: Python's own handler would raise KeyboardInterrupt into the shutdown.
     let signal = py.import("signal")?;

@@ -82,6 +82,15 @@ fn attached(
 
 fn compress(dirs: &[std::path::PathBuf]) -> Result<(), StartError> {
     let report = static_files::compress(dirs).map_err(|error| StartError::unavailable(error.to_string()))?;
-    telemetry::console::print(&format!("{report:?}\n"));
+    telemetry::console::print(&format!(
+        "{} files: {} siblings written, {} up to date, {} removed; {} files need none; {} -> {} bytes\n",
+        report.files,
+        report.written,
+        report.up_to_date,
+        report.removed,
+        report.skipped,
+        report.bytes_before,
+        report.bytes_after
+    ));
     Ok(())
 }

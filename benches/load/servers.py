@@ -40,6 +40,8 @@ def monopod(place: Place, app: str, port: int, threads: int) -> list[str]:
         "--bind", f"127.0.0.1:{port}",
         "--threads", str(threads),
         "--no-access-log",
+        # As many as the clients: refusing work is not what these scenarios measure.
+        "--queue-size", "1024",
         "--log-level", "warn",
         "--chdir", str(APPS),
         "--venv", str(place.venv),

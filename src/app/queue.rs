@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn first_in_first_out_and_refused_when_full() {
         let replies = Replies::default();
-        let queue = Queue::new(2, Duration::from_secs(60));
+        let queue = Queue::new(2, Duration::from_mins(1));
         let (first, _keep_first) = job(&replies, "/1");
         let (second, _keep_second) = job(&replies, "/2");
         let (third, _keep_third) = job(&replies, "/3");
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn a_job_without_a_client_is_never_taken() {
         let replies = Replies::default();
-        let queue = Queue::new(9, Duration::from_secs(60));
+        let queue = Queue::new(9, Duration::from_mins(1));
         let (left, client) = job(&replies, "/left");
         drop(client);
         assert!(queue.push(left).is_ok());

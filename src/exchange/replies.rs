@@ -159,6 +159,7 @@ impl ReplyHandle {
 mod tests {
     use super::*;
 
+    #[allow(clippy::unnecessary_wraps)] // an Outcome is what handles send
     fn reply(text: &'static str) -> Outcome {
         Ok(Reply {
             status: StatusCode::OK,
@@ -205,7 +206,7 @@ mod tests {
             let (handle, _) = replies.handle();
             handle.send(reply("x"));
             if n == 1 {
-                replies.shared.outbox.lock().oldest = Some(Instant::now() + Duration::from_secs(60));
+                replies.shared.outbox.lock().oldest = Some(Instant::now() + Duration::from_mins(1));
             }
             replies.flush_if_due();
             let left = replies.shared.unflushed.load(Ordering::Relaxed);

@@ -68,7 +68,8 @@ mod tests {
         assert_eq!(collect(announced(11), 10, &spool()).await.unwrap_err().status, 413);
 
         let chunked = |n: usize| {
-            let frames = vec![Ok::<_, std::io::Error>(http_body::Frame::data(Bytes::from_static(b"x"))); n];
+            let frame = || Ok::<_, std::io::Error>(http_body::Frame::data(Bytes::from_static(b"x")));
+            let frames: Vec<_> = std::iter::repeat_with(frame).take(n).collect();
             StreamBody::new(futures_stream(frames))
         };
         assert_eq!(collect(chunked(10), 10, &spool()).await.unwrap().len(), 10);
@@ -90,10 +91,7 @@ mod tests {
         struct Items<T>(std::vec::IntoIter<T>);
         impl<T: Unpin> futures_core::Stream for Items<T> {
             type Item = T;
-            fn poll_next(
-                mut self: Pin<&mut Self>,
-                _: &mut std::task::Context<'_>,
-            ) -> std::task::Poll<Option<T>> {
+            fn poll_next(mut self: Pin<&mut Self>, _: &mut std::task::Context<'_>) -> std::task::Poll<Option<T>> {
                 std::task::Poll::Ready(self.0.next())
             }
         }

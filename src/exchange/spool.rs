@@ -32,9 +32,16 @@ pub struct Spool {
 pub enum Spooled {
     Empty,
     /// The chunks in order and the budget they hold.
-    Memory { chunks: Vec<Bytes>, len: usize, permit: Permit },
+    Memory {
+        chunks: Vec<Bytes>,
+        len: usize,
+        permit: Permit,
+    },
     /// An unnamed temp file with its offset at 0.
-    File { file: File, len: u64 },
+    File {
+        file: File,
+        len: u64,
+    },
 }
 
 impl Spooled {
@@ -100,9 +107,7 @@ impl Writer {
     /// # Errors
     /// What creating or writing the temp file said (no space, read-only directory).
     pub async fn push(&mut self, chunk: Bytes) -> io::Result<()> {
-        let fits = self.disk.is_none()
-            && self.pending + chunk.len() <= MEMORY_MARK
-            && self.permit.grow(chunk.len());
+        let fits = self.disk.is_none() && self.pending + chunk.len() <= MEMORY_MARK && self.permit.grow(chunk.len());
         self.keep(chunk);
         if fits || (self.disk.is_some() && self.pending < WRITE_SIZE) {
             return Ok(());
@@ -184,7 +189,7 @@ mod tests {
         let mut writer = spool.writer();
         let mut sent = Vec::new();
         for (n, size) in sizes.iter().enumerate() {
-            let chunk: Vec<u8> = (0..*size).map(|i| ((i + n) % 256) as u8).collect();
+            let chunk: Vec<u8> = (0..=255).cycle().skip(n % 256).take(*size).collect();
             sent.extend_from_slice(&chunk);
             writer.push(Bytes::from(chunk)).await.unwrap();
         }
@@ -234,7 +239,7 @@ mod tests {
     #[tokio::test]
     async fn trickled_bytes_are_gathered_and_no_byte_is_empty() {
         let spool = spool(u64::MAX);
-        let (sent, body) = write(&spool, &[1; 20_000]).await;
+        let (sent, body) = write(&spool, &vec![1; 20_000]).await;
         if let Spooled::Memory { chunks, .. } = &body {
             assert!(chunks.len() < 10, "{} chunks", chunks.len());
         }

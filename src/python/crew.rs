@@ -33,7 +33,7 @@ pub enum Wake {
 
 /// The pool's threads. Shared by the pool, which runs them, and the front, which wakes them.
 pub struct Seats {
-    seats: Vec<Seat>,
+    all: Vec<Seat>,
     source: Arc<dyn Source>,
     state: Mutex<State>,
     /// `state.running.len()`, readable without the lock.
@@ -69,7 +69,7 @@ impl Seats {
     #[must_use]
     pub fn new(threads: usize, source: Arc<dyn Source>) -> Self {
         Self {
-            seats: (0..threads).map(|_| Seat::default()).collect(),
+            all: (0..threads).map(|_| Seat::default()).collect(),
             source,
             state: Mutex::new(State::default()),
             running: AtomicUsize::new(0),
@@ -80,15 +80,15 @@ impl Seats {
         }
     }
 
-    /// Number of seats.
+    /// Number of threads there are seats for.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.seats.len()
+    pub fn threads(&self) -> usize {
+        self.all.len()
     }
 
     /// The calling thread takes `seat` for life and counts as running.
     pub fn sit(&self, seat: usize) {
-        let place = &self.seats[seat];
+        let place = &self.all[seat];
         drop(place.thread.set(std::thread::current()));
         if let Ok(clock) = ThreadClock::current() {
             place.clock.get_or_init(|| clock);
@@ -107,7 +107,7 @@ impl Seats {
             self.running.store(state.running.len(), Ordering::SeqCst);
             // The front queues first and then looks at `running`; this looks the other way round, so one of
             // the two sees the other.
-            if !self.source.is_empty() && !(yields && !state.running.is_empty()) {
+            if !self.source.is_empty() && (!yields || state.running.is_empty()) {
                 state.attaching += 1;
                 state.running.push((seat, self.clock(seat)));
                 self.running.store(state.running.len(), Ordering::SeqCst);
@@ -118,7 +118,7 @@ impl Seats {
             }
             state.resting.push(seat);
         }
-        while !self.seats[seat].woken.swap(false, Ordering::Acquire) {
+        while !self.all[seat].woken.swap(false, Ordering::Acquire) {
             std::thread::park();
         }
         if self.stopping() && self.source.is_empty() { Wake::Stop } else { Wake::Work }
@@ -161,7 +161,7 @@ impl Seats {
     }
 
     fn clock(&self, seat: usize) -> Duration {
-        self.seats[seat].clock.get().and_then(|clock| clock.read()).unwrap_or_default()
+        self.all[seat].clock.get().and_then(|clock| clock.read()).unwrap_or_default()
     }
 
     /// At most every [`LOOK_EVERY`], whoever asks.
@@ -184,8 +184,8 @@ impl Seats {
     }
 
     fn wake(&self, seat: usize) {
-        self.seats[seat].woken.store(true, Ordering::Release);
-        if let Some(thread) = self.seats[seat].thread.get() {
+        self.all[seat].woken.store(true, Ordering::Release);
+        if let Some(thread) = self.all[seat].thread.get() {
             thread.unpark();
         }
     }
@@ -232,7 +232,7 @@ impl Crew for Seats {
             }
             return;
         }
-        if self.seats.len() > 1 {
+        if self.all.len() > 1 {
             self.look();
         }
     }

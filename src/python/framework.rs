@@ -45,7 +45,9 @@ fn flask(py: Python<'_>, app: &Bound<'_, PyAny>) -> PyResult<Option<(String, Pat
     if url.is_none() {
         return Ok(None);
     }
-    Ok(Some((url.extract()?, app.getattr("static_folder")?.extract()?)))
+    // Every Flask application names a folder, whether or not it has one.
+    let folder: PathBuf = app.getattr("static_folder")?.extract()?;
+    Ok(folder.is_dir().then_some((url.extract()?, folder)))
 }
 
 /// A URL on this host with a path below `/`; a CDN's URL is served by the CDN.

@@ -86,7 +86,7 @@ fn parse(text: &str) -> Result<Target, StartError> {
             None => Attribute::Named(identifier(name, text)?),
         },
     };
-    let is_file = module.ends_with(".py") || module.contains('/');
+    let is_file = Path::new(module).extension().is_some_and(|extension| extension == "py") || module.contains('/');
     let module = if is_file { Module::File(module.into()) } else { Module::Dotted(identifier(module, text)?) };
     Ok(Target { module, attribute })
 }
@@ -163,11 +163,16 @@ fn import<'py>(py: Python<'py>, name: &str, cwd: &Path) -> Result<Bound<'py, PyA
     py.import(name).map(Bound::into_any).map_err(|error| {
         // The module itself (or a package above it) is missing, as against one that it imports.
         let missing = error.is_instance_of::<PyModuleNotFoundError>(py)
-            && error.value(py).getattr("name").and_then(|missing| missing.extract::<String>()).is_ok_and(|missing| {
-                name == missing || name.starts_with(&format!("{missing}."))
-            });
+            && error
+                .value(py)
+                .getattr("name")
+                .and_then(|missing| missing.extract::<String>())
+                .is_ok_and(|missing| name == missing || name.starts_with(&format!("{missing}.")));
         let sentence = if missing {
-            format!("there is no module {name} in {} or on sys.path: check TARGET, --chdir and the environment", cwd.display())
+            format!(
+                "there is no module {name} in {} or on sys.path: check TARGET, --chdir and the environment",
+                cwd.display()
+            )
         } else {
             format!("importing {name} failed: mend what the traceback above says")
         };
@@ -211,7 +216,9 @@ fn usual<'py>(
         if let Ok(Some(found)) = module.getattr_opt(factory)
             && found.is_callable()
         {
-            let made = found.call0().map_err(|error| printed(py, &error, &format!("{name}:{factory}() raised while it made the application")))?;
+            let made = found.call0().map_err(|error| {
+                printed(py, &error, &format!("{name}:{factory}() raised while it made the application"))
+            })?;
             return Ok((made, format!("{factory}()")));
         }
     }
@@ -222,10 +229,14 @@ fn usual<'py>(
 
 fn callable_only(callable: &Bound<'_, PyAny>, name: &str) -> Result<(), StartError> {
     if !callable.is_callable() {
-        return Err(StartError::software(format!("{name} is not callable, so it is no WSGI application: check TARGET")));
+        return Err(StartError::software(format!(
+            "{name} is not callable, so it is no WSGI application: check TARGET"
+        )));
     }
     if callable.cast::<PyType>().is_err() && is_coroutine_function(callable) {
-        return Err(StartError::software(format!("{name} is an ASGI application: monopod serves WSGI; use its WSGI callable")));
+        return Err(StartError::software(format!(
+            "{name} is an ASGI application: monopod serves WSGI; use its WSGI callable"
+        )));
     }
     Ok(())
 }
@@ -255,16 +266,24 @@ fn find_django(py: Python<'_>, cwd: &Path) -> Result<Option<Loaded>, StartError>
     }
     let settings = import(py, "django.conf", cwd)?;
     let wsgi = settings.getattr("settings").and_then(|settings| settings.getattr("WSGI_APPLICATION"));
-    let wsgi = wsgi.map_err(|error| printed(py, &error, "Django's settings cannot be loaded: mend what the traceback above says"))?;
+    let wsgi = wsgi.map_err(|error| {
+        printed(py, &error, "Django's settings cannot be loaded: mend what the traceback above says")
+    })?;
     let Ok(path) = wsgi.cast::<PyString>() else {
         let module = import(py, "django.core.wsgi", cwd)?;
         let made = module.call_method0("get_wsgi_application");
-        let callable = made.map_err(|error| printed(py, &error, "Django cannot start: mend what the traceback above says"))?;
-        return Ok(Some(Loaded { callable: callable.unbind(), name: "django.core.wsgi:get_wsgi_application()".into() }));
+        let callable =
+            made.map_err(|error| printed(py, &error, "Django cannot start: mend what the traceback above says"))?;
+        return Ok(Some(Loaded {
+            callable: callable.unbind(),
+            name: "django.core.wsgi:get_wsgi_application()".into(),
+        }));
     };
     let path = path.to_string();
     let Some((module, attribute)) = path.rsplit_once('.') else {
-        return Err(StartError::config(format!("WSGI_APPLICATION is {path:?}, which is not a dotted path to a callable")));
+        return Err(StartError::config(format!(
+            "WSGI_APPLICATION is {path:?}, which is not a dotted path to a callable"
+        )));
     };
     let target = Target { module: Module::Dotted(module.into()), attribute: Attribute::Named(attribute.into()) };
     resolve(py, &target, cwd).map(Some)

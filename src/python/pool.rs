@@ -34,8 +34,8 @@ pub fn start(
     run: &Arc<Run>,
 ) -> PyResult<Pool> {
     let thread_class = py.import("threading")?.getattr("Thread")?;
-    let mut threads = Vec::with_capacity(seats.len());
-    for seat in 0..seats.len() {
+    let mut threads = Vec::with_capacity(seats.threads());
+    for seat in 0..seats.threads() {
         let worker = Worker {
             seat,
             seats: Arc::clone(&seats),

@@ -4,7 +4,7 @@
 //! load in silence and then miss its packages, so versions are compared first. The wheel runs inside its
 //! environment and never comes here.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -33,7 +33,7 @@ pub fn discover(
     if local.join("pyvenv.cfg").is_file() {
         return of_venv(&local, "./.venv").map(Some);
     }
-    on_path(named("PATH"))
+    Ok(named("PATH").and_then(|path| on_path(&path)))
 }
 
 fn of_venv(dir: &Path, from: &str) -> Result<PathBuf, StartError> {
@@ -78,18 +78,17 @@ fn minor_of(version: &str) -> Option<String> {
 
 /// The first `pythonX.Y` of our version, else `python3`, on PATH. Another version there is not an error, as nobody
 /// named it: libpython finds its own standard library.
-fn on_path(path: Option<OsString>) -> Result<Option<PathBuf>, StartError> {
-    let Some(path) = path else { return Ok(None) };
+fn on_path(path: &OsStr) -> Option<PathBuf> {
     for name in [format!("python{VERSION}"), "python3".to_owned()] {
-        let found = std::env::split_paths(&path).map(|dir| dir.join(&name)).find(|file| file.is_file());
+        let found = std::env::split_paths(path).map(|dir| dir.join(&name)).find(|file| file.is_file());
         if let Some(python) = found
             && let Some((executable, version)) = ask(&python)
             && version == VERSION
         {
-            return Ok(Some(executable));
+            return Some(executable);
         }
     }
-    Ok(None)
+    None
 }
 
 /// What a python says of itself. A version manager's shim is a script, so the answer, not the file, counts.

@@ -99,28 +99,23 @@ pub fn check(py: Python<'_>, resolved: &Resolved) -> Result<(), StartError> {
     let loaded = load::load(py, settings.serve.target.as_deref(), &cwd()?)?;
     let mut mounts = settings.static_files.mounts.clone();
     mounts.extend(framework::static_mounts(py, &loaded.callable));
-    let mut text = format!("application  {}\n", loaded.name);
+    let mut lines = vec![format!("application  {}", loaded.name)];
     for mount in mounts {
         let missing = if mount.dir.is_dir() { "" } else { "  (warning: the directory does not exist)" };
-        text.push_str(&format!("static       {mount}{missing}\n"));
+        lines.push(format!("static       {mount}{missing}"));
     }
-    text.push_str(&format!("sizing       {}\n\n", resolved.sizing));
-    text.push_str(&table(&resolved.origins));
-    for note in &resolved.notes {
-        text.push_str(&format!("warning: {note}\n"));
-    }
-    console::print(&text);
+    lines.push(format!("sizing       {}\n", resolved.sizing));
+    lines.extend(table(&resolved.origins));
+    lines.extend(resolved.notes.iter().map(|note| format!("warning: {note}")));
+    console::print(&(lines.join("\n") + "\n"));
     shutdown::finish(py, THREADS_END);
     Ok(())
 }
 
-fn table(origins: &[Origin]) -> String {
+fn table(origins: &[Origin]) -> impl Iterator<Item = String> {
     let width = |of: fn(&Origin) -> usize| origins.iter().map(of).max().unwrap_or(0);
     let (names, values) = (width(|origin| origin.option.len()), width(|origin| origin.value.len()));
-    origins
-        .iter()
-        .map(|Origin { option, value, source }| format!("{option:<names$}  {value:<values$}  {source}\n"))
-        .collect()
+    origins.iter().map(move |Origin { option, value, source }| format!("{option:<names$}  {value:<values$}  {source}"))
 }
 
 /// Changes to `--chdir`, on which every relative path of the settings depends. First of all steps.
@@ -193,14 +188,16 @@ fn start_pool(
 
 fn ready_line(settings: &Settings, listeners: &[Listener], app: &str, static_files: &StaticFiles) -> String {
     let addresses: Vec<String> = listeners.iter().map(ToString::to_string).collect();
-    let mut line = format!(
-        "listening on {} pid={} app={app} threads={}",
+    let mounts: Vec<String> = static_files
+        .mounts()
+        .iter()
+        .map(|mount| format!(" static={}={} ({} files)", mount.url, mount.dir.display(), mount.assets))
+        .collect();
+    format!(
+        "listening on {} pid={} app={app} threads={}{}",
         addresses.join(", "),
         std::process::id(),
-        settings.serve.threads
-    );
-    for mount in static_files.mounts() {
-        line.push_str(&format!(" static={}={} ({} files)", mount.url, mount.dir.display(), mount.assets));
-    }
-    line
+        settings.serve.threads,
+        mounts.concat()
+    )
 }

@@ -36,12 +36,8 @@ pub struct Front {
 pub fn stack(
     front: &Arc<Front>,
     client: &Arc<Client>,
-) -> impl Service<
-    Request<Incoming>,
-    Response = Response<Observed<FrontBody>>,
-    Error = Infallible,
-    Future: Send,
-> + Clone
+) -> impl Service<Request<Incoming>, Response = Response<Observed<FrontBody>>, Error = Infallible, Future: Send>
++ Clone
 + Send
 + 'static {
     ServiceBuilder::new()

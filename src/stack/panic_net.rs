@@ -68,7 +68,11 @@ where
         match catch_unwind(AssertUnwindSafe(|| inner.poll(cx))) {
             Ok(poll) => Poll::Ready(ready!(poll)),
             Err(panic) => {
-                tracing::error!(reason = "internal", panic = message(&*panic), "a request panicked; please report this");
+                tracing::error!(
+                    reason = "internal",
+                    panic = message(&*panic),
+                    "a request panicked; please report this"
+                );
                 Poll::Ready(Ok(Fault::internal().response()))
             }
         }
@@ -87,10 +91,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_answers_500_and_the_next_request_is_served() {
-        let mut service = ServiceBuilder::new().layer(PanicNetLayer).service(tower::service_fn(|boom: bool| async move {
-            assert!(!boom, "boom");
-            Ok::<_, std::convert::Infallible>(Response::new("fine".to_owned()))
-        }));
+        let mut service =
+            ServiceBuilder::new().layer(PanicNetLayer).service(tower::service_fn(|boom: bool| async move {
+                assert!(!boom, "boom");
+                Ok::<_, std::convert::Infallible>(Response::new("fine".to_owned()))
+            }));
         assert_eq!(service.ready().await.unwrap().call(true).await.unwrap().status(), 500);
         assert_eq!(service.ready().await.unwrap().call(false).await.unwrap().status(), 200);
     }

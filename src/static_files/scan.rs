@@ -87,7 +87,7 @@ fn read_tree(mount: &Mount) -> Tree {
         (Reason::LeadsOut, "are links out of the directory; copy the files into it"),
         (Reason::Unreadable, "cannot be read; correct their permissions, or remove the dangling links"),
         (Reason::NotUtf8, "have names that are not UTF-8; rename them"),
-        (Reason::Endless, "link to a directory above themselves, or lie too deep; remove the links"),
+        (Reason::Endless, "link to directories above or across, or lie too deep; remove the links"),
     ] {
         let mut found = tree.left_out.iter().filter(|(_, why)| *why == reason).map(|(path, _)| path);
         if let Some(first) = found.next() {

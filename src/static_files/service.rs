@@ -53,13 +53,13 @@ impl StaticFiles {
         &self.mounts
     }
 
-    /// Answers a request for a static file. None: it is not one, and the app's turn. Under a static prefix the answer
+    /// Answers a request for a static file by its still percent-encoded `path`. None: it is not one, and the app's turn. Under a static prefix the answer
     /// is always from here: 404 where nothing lies, 405 for methods other than GET and HEAD. Only a mount at `/` leaves
     /// its misses to the app.
     #[must_use]
     pub fn respond(&self, method: &Method, path: &str, headers: &HeaderMap) -> Option<Response<StaticBody>> {
         let lookup = match decode(path) {
-            Ok(path) => self.catalog.find(&path),
+            Ok(decoded) => self.catalog.find(&decoded),
             // What cannot be decoded names nothing; whose nothing it is, the raw prefix tells.
             Err(_) => match self.catalog.find(path) {
                 Lookup::Outside => Lookup::Outside,

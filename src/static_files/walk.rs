@@ -14,6 +14,10 @@ use crate::semantics::path::is_public_name;
 /// No sane tree is deeper; a crafted one must not exhaust the stack.
 const MAX_DEPTH: usize = 64;
 
+/// Links to directories that are followed. Directories that link to one another (as in pnpm's `node_modules`) have more
+/// paths through them than any start can wait for.
+const MAX_LINKED: usize = 256;
+
 /// A regular file of the tree.
 #[derive(Clone, Debug)]
 pub struct Found {
@@ -34,7 +38,7 @@ pub enum Reason {
     Unreadable,
     /// The name is not UTF-8.
     NotUtf8,
-    /// A link to a directory that contains it, or a tree without end.
+    /// A link to a directory that contains it, or too many links to directories, or a tree too deep.
     Endless,
 }
 
@@ -73,7 +77,7 @@ impl Tree {
 /// When the root cannot be read; whatever cannot be read below it is only left out.
 pub fn walk(root: &Path) -> io::Result<Tree> {
     let root = root.canonicalize()?;
-    let mut walk = Walk { chain: vec![root.clone()], tree: Tree::default(), root };
+    let mut walk = Walk { chain: vec![root.clone()], linked: 0, tree: Tree::default(), root };
     let entries = fs::read_dir(&walk.root)?;
     walk.entries(entries, "");
     Ok(walk.tree)
@@ -83,6 +87,8 @@ struct Walk {
     root: PathBuf,
     /// The real directories from the root to the one being read.
     chain: Vec<PathBuf>,
+    /// Links to directories followed so far.
+    linked: usize,
     tree: Tree,
 }
 
@@ -123,7 +129,7 @@ impl Walk {
             return Ok((entry.path(), metadata));
         }
         let target = entry.path().canonicalize().map_err(|_| Reason::Unreadable)?;
-        if false {
+        if !target.starts_with(&self.root) {
             return Err(Reason::LeadsOut);
         }
         let metadata = fs::symlink_metadata(&target).map_err(|_| Reason::Unreadable)?;
@@ -133,6 +139,12 @@ impl Walk {
     fn directory(&mut self, path: PathBuf, prefix: &str) -> Result<(), Reason> {
         if self.chain.len() >= MAX_DEPTH || self.chain.contains(&path) {
             return Err(Reason::Endless);
+        }
+        if path.parent() != self.chain.last().map(PathBuf::as_path) {
+            if self.linked == MAX_LINKED {
+                return Err(Reason::Endless);
+            }
+            self.linked += 1;
         }
         let entries = fs::read_dir(&path).map_err(|_| Reason::Unreadable)?;
         self.chain.push(path);
@@ -195,6 +207,20 @@ mod tests {
         reasons.sort_unstable();
         // `loop` is met twice: below `sub` and below `again`.
         assert_eq!(reasons, [Reason::LeadsOut, Reason::LeadsOut, Reason::Unreadable, Reason::Endless, Reason::Endless]);
+    }
+
+    #[test]
+    fn directories_full_of_links_to_one_another_end() {
+        let dir = tempfile::tempdir().unwrap();
+        for from in 0..10 {
+            write(dir.path(), &format!("{from}/a.js"));
+            for to in 0..10 {
+                symlink(format!("../{to}"), dir.path().join(format!("{from}/to-{to}"))).unwrap();
+            }
+        }
+        let tree = walk(dir.path()).unwrap();
+        assert!(tree.files.len() <= 10 + MAX_LINKED);
+        assert!((0..10).all(|name| tree.files.contains_key(&format!("{name}/a.js"))));
     }
 
     #[test]

@@ -27,7 +27,8 @@ pub fn start(logs: &Logs) -> Flush {
     let (writer, guard) = NonBlocking::new(io::stdout());
     // Access records have their own switch; the level is about everything else.
     let access = if logs.access { LevelFilter::INFO } else { LevelFilter::OFF };
-    let filter = Targets::new().with_default(others(logs.level)).with_target("monopod", logs.level).with_target(ACCESS, access);
+    let filter =
+        Targets::new().with_default(others(logs.level)).with_target("monopod", logs.level).with_target(ACCESS, access);
     let layer = match logs.format {
         LogFormat::Json => fmt::layer().json().flatten_event(true).with_current_span(false).with_writer(writer).boxed(),
         LogFormat::Text => fmt::layer().with_ansi(false).with_writer(writer).boxed(),

@@ -98,7 +98,10 @@ impl Application {
         };
         match (sent, closed) {
             (Ok(()), Err(error)) => {
-                tracing::error!(reason = "app-close-raised", "close() of a response raised; its traceback is on stderr");
+                tracing::error!(
+                    reason = "app-close-raised",
+                    "close() of a response raised; its traceback is on stderr"
+                );
                 error.display(py);
                 Ok(())
             }

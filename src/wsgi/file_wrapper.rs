@@ -90,11 +90,11 @@ fn is_plain_file(py: Python<'_>, filelike: &Bound<'_, PyAny>) -> PyResult<bool> 
 fn regular(number: i32) -> io::Result<Option<(File, u64)>> {
     let file = fd::duplicate(number)?;
     let meta = file.metadata()?;
-    Ok(meta.is_file().then(|| (file, meta.len())))
+    Ok(meta.is_file().then_some((file, meta.len())))
 }
 
 /// `bytes` of a block that an iterator gave; `None` when it is not `bytes`.
 #[must_use]
 pub fn as_bytes<'a>(block: &'a Bound<'_, PyAny>) -> Option<&'a [u8]> {
-    block.cast::<PyBytes>().ok().map(|bytes| bytes.as_bytes())
+    block.cast::<PyBytes>().ok().map(PyBytesMethods::as_bytes)
 }

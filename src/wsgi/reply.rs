@@ -188,11 +188,8 @@ impl Response {
         let fitting = self.fit(chunk);
         self.sent += fitting.len() as u64;
         let bytes = Bytes::copy_from_slice(fitting);
-        let pushed = if writer.would_spill(bytes.len()) {
-            py.detach(|| writer.push(bytes))
-        } else {
-            writer.push(bytes)
-        };
+        let pushed =
+            if writer.would_spill(bytes.len()) { py.detach(|| writer.push(bytes)) } else { writer.push(bytes) };
         match pushed {
             Ok(()) if fitting.len() < chunk.len() => Flow::Enough,
             Ok(()) => Flow::Continue,

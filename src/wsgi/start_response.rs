@@ -109,7 +109,11 @@ fn checked(status: &Bound<'_, PyString>, headers: &Bound<'_, PyList>) -> PyResul
         let name = header_name(name.to_str()?)?;
         let value = header_value(&name, value.to_str()?)?;
         if is_hop_by_hop(&name) {
-            tracing::warn!(header = name.as_str(), reason = "app-hop-by-hop", "hop-by-hop header of the application dropped (PEP 3333)");
+            tracing::warn!(
+                header = name.as_str(),
+                reason = "app-hop-by-hop",
+                "hop-by-hop header of the application dropped (PEP 3333)"
+            );
             continue;
         }
         if name == header::CONTENT_LENGTH {
@@ -127,9 +131,8 @@ fn checked_status(status: &Bound<'_, PyString>) -> PyResult<(StatusCode, Option<
     if text == "200 OK" {
         return Ok((StatusCode::OK, None));
     }
-    let bad = || {
-        PyValueError::new_err("the status must be three digits, a space and a reason, such as '200 OK' (PEP 3333)")
-    };
+    let bad =
+        || PyValueError::new_err("the status must be three digits, a space and a reason, such as '200 OK' (PEP 3333)");
     let (code, reason) = text.split_once(' ').unwrap_or((text, ""));
     let digits = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_digit());
     let code = StatusCode::from_bytes(code.as_bytes()).ok().filter(|code| digits && code.as_u16() >= 200);
@@ -138,7 +141,8 @@ fn checked_status(status: &Bound<'_, PyString>) -> PyResult<(StatusCode, Option<
         return Ok((code, None));
     }
     // RFC 9112 §4: HTAB, SP, VCHAR and obs-text; nothing that could end the line.
-    let reason = latin_1(reason).filter(|bytes| bytes.iter().all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f)));
+    let reason =
+        latin_1(reason).filter(|bytes| bytes.iter().all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f)));
     Ok((code, Some(Bytes::from(reason.ok_or_else(bad)?))))
 }
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
-from typing import Any
 
 import pytest
+
 from gate import Gate
-from server import Face, Server, the_face
+from server import Face, Server, Starter, the_face
 
 FACES = [name.strip() for name in os.environ.get("MONOPOD_FACES", "binary,wheel").split(",") if name.strip()]
 
@@ -21,17 +20,6 @@ FACES = [name.strip() for name in os.environ.get("MONOPOD_FACES", "binary,wheel"
 @pytest.fixture(scope="session", params=FACES)
 def face(request: pytest.FixtureRequest) -> Face:
     return the_face(request.param)
-
-
-class Starter:
-    """Starts servers that end with the test."""
-
-    def __init__(self, face: Face, stack: ExitStack) -> None:
-        self.face = face
-        self._stack = stack
-
-    def __call__(self, target: str | None, *args: str, **options: Any) -> Server:
-        return self._stack.enter_context(Server(self.face, target, *args, **options))
 
 
 @pytest.fixture
@@ -66,8 +54,3 @@ def gate() -> Iterator[Gate]:
     gate = Gate()
     yield gate
     gate.close()
-
-
-@pytest.fixture
-def examples() -> Path:
-    return Path(__file__).parents[2] / "examples"

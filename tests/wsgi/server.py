@@ -15,8 +15,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from wire import TIMEOUT, Answer, Connection, Headers
 
@@ -186,7 +188,7 @@ class Server:
 
     # What happens to the process
 
-    def signal(self, number: signal.Signals) -> None:
+    def send_signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
 
     def exit_code(self, timeout: float = TIMEOUT) -> int:
@@ -200,7 +202,7 @@ class Server:
 
     def terminate(self, number: signal.Signals = signal.SIGTERM, timeout: float = TIMEOUT) -> int:
         """Ask it to stop; its exit code."""
-        self.signal(number)
+        self.send_signal(number)
         return self.exit_code(timeout)
 
     def is_running(self) -> bool:
@@ -222,6 +224,17 @@ class Server:
     def forget_peak(self) -> None:
         """Make the present resident memory the peak (proc(5), clear_refs)."""
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
+
+class Starter:
+    """Starts servers that end with the test."""
+
+    def __init__(self, face: Face, stack: ExitStack) -> None:
+        self.face = face
+        self._stack = stack
+
+    def __call__(self, target: str | None, *args: str, **options: Any) -> Server:
+        return self._stack.enter_context(Server(self.face, target, *args, **options))
 
 
 def await_true(condition: Callable[[], bool], what: str, timeout: float = TIMEOUT) -> None:

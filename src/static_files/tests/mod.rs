@@ -73,7 +73,7 @@ fn request(
     for (name, value) in fields {
         headers.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
     }
-    files.respond(method, &path.parse().unwrap(), &headers)
+    files.respond(method, path.parse::<http::Uri>().unwrap().path(), &headers)
 }
 
 fn get(files: &StaticFiles, path: &str, fields: &[(&'static str, &str)]) -> Response<StaticBody> {

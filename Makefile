@@ -1,0 +1,162 @@
+# `make help` lists the targets; scripts/setup finds Python and Rust, CONTRIBUTING.md explains the rest.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+TARGET := $(CURDIR)/target
+BINARY := $(TARGET)/debug/monopod
+PYTHON_FILE := $(TARGET)/setup/python
+TOOLS_VENV := $(TARGET)/tools-venv
+TEST_VENV := $(TARGET)/test-venv
+EXAMPLE_VENV := $(TARGET)/example-venv
+TEST_WHEEL := $(TARGET)/test-wheel
+BIND ?= 127.0.0.1:8000
+# More arguments for pytest, cargo test and benches/load/run.py, such as ARGS="-k upload".
+ARGS ?=
+
+# rustup's place, which a shell opened before its installation does not have on PATH.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+export CARGO_TARGET_DIR := $(TARGET)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+# `make PYTHON=…` is for scripts/setup.
+export PYTHON
+# The environment of the shell must not reach the interpreters under test.
+unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV CONDA_PREFIX
+
+# Binary, wheel and tests are built for the one Python that scripts/setup found.
+python = $$(cat $(PYTHON_FILE))
+cargo = PYO3_PYTHON=$(python) cargo
+# In CI a Cargo.lock that does not fit Cargo.toml is an error.
+locked = $(if $(CI),--locked)
+stage = @scripts/stage
+# The wheel has a target directory of its own: it does not link libpython, and the two ways would evict each other.
+maturin = PYO3_PYTHON=$(python) CARGO_TARGET_DIR=$(TARGET)/wheel-build $(TOOLS_VENV)/bin/maturin build \
+	--quiet --locked --interpreter $(python)
+
+WHEEL_SOURCES := $(shell find src python -type f -not -name '*.pyc' 2>/dev/null) \
+	Cargo.toml Cargo.lock build.rs pyproject.toml rust-toolchain.toml README.md LICENSE
+PYTHON_CODE := python tests examples benches scripts/check-rooms
+
+##@ Everyday
+
+.PHONY: help
+help: ## show this list
+	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: run
+run: binary $(EXAMPLE_VENV)/.ready ## serve the Django example on http://127.0.0.1:8000 (other address: BIND=…)
+	@cd examples/django_site && $(EXAMPLE_VENV)/bin/python manage.py setup_demo --verbosity 0
+	@$(BINARY) compress examples/django_site/data/static
+	@echo
+	@echo "  Notes   http://$(BIND)/"
+	@echo "  Admin   http://$(BIND)/admin/   log in as admin, password admin"
+	@echo "  Ctrl-C  ends it"
+	@echo
+	@exec $(BINARY) --chdir examples/django_site --venv $(EXAMPLE_VENV) --bind $(BIND)
+
+.PHONY: test
+test: lint test-rust test-wsgi ## everything CI runs: lint, cargo test, the wheel, pytest over binary and wheel
+	@echo "All passed."
+
+.PHONY: fmt
+fmt: $(TEST_VENV)/.ready ## format Rust and Python
+	@cargo fmt
+	@$(TEST_VENV)/bin/ruff check --quiet --fix-only $(PYTHON_CODE)
+	@$(TEST_VENV)/bin/ruff format --quiet $(PYTHON_CODE)
+
+.PHONY: lint
+lint: check-rooms check-format lint-python clippy ## rooms, formatting, ruff, mypy, clippy
+
+.PHONY: bench
+bench: $(PYTHON_FILE) ## measure beside granian, bjoern and gunicorn, see benches/load/README.md (ARGS=…)
+	$(stage) "cargo build --release" env PYO3_PYTHON=$(python) cargo build --release $(locked) --bin monopod
+	@$(python) benches/load/run.py --python $(python) --monopod $(TARGET)/release/monopod $(ARGS)
+
+.PHONY: wheel
+wheel: $(TOOLS_VENV)/.ready ## build the release wheel into target/wheels
+	$(stage) "release wheel" env $(maturin) --release --out $(TARGET)/wheels
+	@ls -1t $(TARGET)/wheels/*.whl | head -n 1
+
+.PHONY: clean
+clean: ## remove everything built, and the data of the Django example
+	@rm -rf target examples/django_site/data
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+##@ Parts
+
+.PHONY: setup
+setup: $(PYTHON_FILE) ## find Python, Rust and a C compiler, or say what is missing
+
+.PHONY: binary
+binary: $(PYTHON_FILE) ## build target/debug/monopod
+	$(stage) "cargo build" env PYO3_PYTHON=$(python) cargo build --quiet $(locked) --bin monopod
+
+.PHONY: check-rooms
+check-rooms: $(PYTHON_FILE) ## who may touch what in src/
+	$(stage) "rooms" bash -c '$(python) scripts/check-rooms --self-test && $(python) scripts/check-rooms'
+
+.PHONY: check-format
+check-format: $(TEST_VENV)/.ready
+	$(stage) "format" bash -c 'cargo fmt --check && $(TEST_VENV)/bin/ruff format --check --quiet $(PYTHON_CODE)'
+
+.PHONY: lint-python
+lint-python: $(TEST_VENV)/.ready
+	$(stage) "ruff, mypy" bash -c '$(TEST_VENV)/bin/ruff check --quiet $(PYTHON_CODE) && $(TEST_VENV)/bin/mypy'
+
+.PHONY: clippy
+clippy: $(PYTHON_FILE)
+	$(stage) "clippy" env PYO3_PYTHON=$(python) cargo clippy --quiet $(locked) --all-targets -- -D warnings
+
+.PHONY: test-rust
+test-rust: $(PYTHON_FILE) ## cargo test (ARGS=…)
+	$(stage) "cargo test" env PYO3_PYTHON=$(python) cargo test $(locked) $(ARGS)
+
+.PHONY: test-wsgi
+test-wsgi: binary $(TEST_VENV)/.wheel ## stubs, and pytest over binary and wheel (ARGS=…)
+	$(stage) "stubtest" bash -c 'cd $(TARGET) && $(TEST_VENV)/bin/python -m mypy.stubtest monopod'
+	$(stage) "pytest" env MONOPOD_BINARY=$(BINARY) MONOPOD_WHEEL=$(TEST_VENV)/bin/monopod \
+		$(TEST_VENV)/bin/python -m pytest $(ARGS)
+
+# --- files ---
+
+.PHONY: FORCE
+FORCE:
+
+# Looked at each time, changed only when the interpreter is another one; then everything below is made anew.
+$(PYTHON_FILE): FORCE
+	@scripts/setup
+
+# venv DIRECTORY REQUIREMENTS…
+define venv
+	@rm -rf $(1)
+	@$(python) -m venv $(1)
+	@$(1)/bin/python -m pip install --quiet $(2)
+	@touch $(1)/.ready
+endef
+
+$(TOOLS_VENV)/.ready: $(PYTHON_FILE) scripts/requirements.txt
+	@echo "== maturin into target/tools-venv"
+	$(call venv,$(TOOLS_VENV),-r scripts/requirements.txt)
+
+$(EXAMPLE_VENV)/.ready: $(PYTHON_FILE) examples/django_site/requirements.txt
+	@echo "== Django into target/example-venv"
+	$(call venv,$(EXAMPLE_VENV),-r examples/django_site/requirements.txt)
+
+$(TEST_VENV)/.ready: $(PYTHON_FILE) tests/requirements.txt tests/requirements-lint.txt
+	@echo "== packages of the tests into target/test-venv"
+	$(call venv,$(TEST_VENV),-r tests/requirements.txt -r tests/requirements-lint.txt)
+
+$(TEST_WHEEL)/.built: $(PYTHON_FILE) $(TOOLS_VENV)/.ready $(WHEEL_SOURCES)
+	@rm -rf $(TEST_WHEEL)
+	$(stage) "wheel" env $(maturin) --profile dev --auditwheel skip --out $(TEST_WHEEL)
+	@touch $@
+
+$(TEST_VENV)/.wheel: $(TEST_VENV)/.ready $(TEST_WHEEL)/.built
+	@$(TEST_VENV)/bin/python -m pip install --quiet --force-reinstall --no-deps $(TEST_WHEEL)/*.whl
+	@touch $@

@@ -1,0 +1,9 @@
+"""monopod: a WSGI server for containers, with its static files and slow clients in one process.
+
+The package is the face of the wheel: the command `monopod`, also `python -m monopod`. The server itself is native code
+in `monopod._monopod`.
+"""
+
+from monopod._monopod import version as __version__
+
+__all__ = ["__version__"]

@@ -1,0 +1,86 @@
+"""Promise: a gigabyte in either direction costs at most 64 MiB of resident memory."""
+
+from __future__ import annotations
+
+import json
+import random
+import zlib
+
+import pytest
+
+from server import Server, Starter
+
+GIB = 1 << 30
+MIB = 1 << 20
+ALLOWED = 64 * MIB
+
+
+@pytest.fixture(scope="module")
+def server(start_once: Starter) -> Server:
+    server = start_once("lab:application", "--max-body-size", "2g", "--threads", "2")
+    # Warm: every path has run once.
+    for _ in range(20):
+        server.ask("/checksum", "POST", body=bytes(3 * MIB))
+        server.ask("/big?mib=3")
+    return server
+
+
+class Growth:
+    """How far resident memory rises above where it is now, at its peak."""
+
+    def __init__(self, server: Server) -> None:
+        server.forget_peak()
+        self._server = server
+        self._idle = server.memory()
+
+    def check(self) -> None:
+        now = self._server.memory()
+        grown = max(now.peak, now.total) - self._idle.total
+        assert grown <= ALLOWED, f"{grown / MIB:.0f} MiB above {self._idle}: {now}"
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_upload(server: Server, framing: str) -> None:
+    block = random.Random(2).randbytes(MIB)
+    crc = 0
+    growth = Growth(server)
+    with server.connect() as client:
+        chunked = framing == "chunked"
+        header = ("Transfer-Encoding", "chunked") if chunked else ("Content-Length", str(GIB))
+        client.request("/checksum", "POST", [header])
+        for _ in range(GIB // MIB):
+            client.send(b"%x\r\n%s\r\n" % (MIB, block) if chunked else block)
+            crc = zlib.crc32(block, crc)
+        if chunked:
+            client.send(b"0\r\n\r\n")
+        client.sock.settimeout(60)
+        assert json.loads(client.answer().body) == {"length": GIB, "crc32": crc}
+    growth.check()
+
+
+def download(server: Server, receive_buffer: int | None) -> None:
+    growth = Growth(server)
+    with server.connect(receive_buffer) as client:
+        client.request("/big?mib=1024")
+        assert client.head().status == 200
+        length, crc = 0, 0
+        while chunk := client.chunk():
+            length += len(chunk)
+            crc = zlib.crc32(chunk, crc)
+    assert length == GIB
+    expected = 0
+    for number in range(1024):
+        expected = zlib.crc32(bytes([number % 251]) * MIB, expected)
+    assert crc == expected
+    growth.check()
+
+
+def test_streamed_download(server: Server) -> None:
+    download(server, None)
+
+
+def test_nothing_is_left_in_the_temporary_directory(start: Starter, tmp_path: pytest.TempPathFactory) -> None:
+    server = start("lab:application", "--temp-dir", str(tmp_path))
+    assert json.loads(server.ask("/digest", "POST", body=bytes(20 * MIB)).body)["length"] == 20 * MIB
+    assert server.ask("/big?mib=20").complete
+    assert list(tmp_path.iterdir()) == []  # type: ignore[attr-defined]

@@ -1,0 +1,57 @@
+"""Promise: a full queue is answered 503 with Retry-After at once, and those inside are served."""
+
+from __future__ import annotations
+
+import selectors
+
+from gate import Gate
+from server import Starter
+from wire import TIMEOUT
+
+
+def test_a_full_queue(start: Starter, gate: Gate) -> None:
+    server = start("lab:application", "--threads", "1", "--queue-size", "1")
+    with server.connect() as busy, server.connect() as one, server.connect() as other:
+        busy.request(f"/hello?name=busy&gate={gate.port}")
+        visitor = gate.wait("hello")
+        # One of these two waits in the queue, the other finds it full: whoever has an answer now.
+        for client in (one, other):
+            client.request("/hello")
+        with selectors.DefaultSelector() as selector:
+            for client in (one, other):
+                selector.register(client.sock, selectors.EVENT_READ, client)
+            ((key, _),) = selector.select(TIMEOUT)
+        refused = key.data
+        answer = refused.answer()
+        assert answer.status == 503
+        assert int(answer.get("retry-after") or "") >= 1
+        visitor.let_through()
+        assert busy.answer().body == b"hello busy\n"
+        waited = other if refused is one else one
+        assert waited.answer().body == b"hello world\n"
+        assert server.ask("/hello").status == 200
+
+
+def test_a_request_that_waits_too_long(start: Starter, gate: Gate) -> None:
+    server = start("lab:application", "--threads", "1", "--queue-timeout", "100ms")
+    with server.connect() as busy:
+        busy.request(f"/hello?gate={gate.port}")
+        visitor = gate.wait("hello")
+        answer = server.ask("/hello")
+        assert answer.status == 503
+        assert answer.get("retry-after")
+        visitor.let_through()
+        assert busy.answer().status == 200
+    assert server.ask("/hello").status == 200
+
+
+def test_a_client_that_left_the_queue_is_not_served(start: Starter, gate: Gate) -> None:
+    server = start("lab:application", "--threads", "1", "--queue-size", "1")
+    with server.connect() as busy:
+        busy.request(f"/hello?gate={gate.port}")
+        visitor = gate.wait("hello")
+        with server.connect() as leaving:
+            leaving.request(f"/hello?gate={gate.port}")
+        visitor.let_through()
+        assert busy.answer().status == 200
+    assert server.ask("/hello?name=after").body == b"hello after\n"
