@@ -2,6 +2,8 @@
 
 from typing import Final
 
+__all__ = ["main", "version"]
+
 version: Final[str]
 """Version of monopod, such as `0.1.0`."""
 

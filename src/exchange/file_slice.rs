@@ -4,34 +4,67 @@
 //! [`READ_SIZE`] bytes at a time, the next only when the client took the last. Never maps memory (a
 //! truncated mapped file is a SIGBUS) and never touches the file's own offset.
 
+use std::fmt;
 use std::fs::File;
 use std::future::Future;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
 use tokio::task::JoinHandle;
 
 /// Bytes per blocking read: large enough to amortise the hop, small enough for a thousand readers.
 pub const READ_SIZE: usize = 256 * 1024;
 
-/// `remaining` bytes of `file` from `offset`.
+/// The file to read, as it is held.
+#[derive(Clone)]
+pub enum FileSource {
+    /// Open already.
+    Open(Arc<File>),
+    /// To be opened by the first read, off the async threads.
+    Closed(Arc<dyn Fn() -> io::Result<File> + Send + Sync>),
+}
+
+impl fmt::Debug for FileSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open(file) => file.fmt(f),
+            Self::Closed(_) => f.write_str("Closed"),
+        }
+    }
+}
+
+impl FileSource {
+    /// Blocking, where the file is not open yet.
+    fn open(&self) -> io::Result<Arc<File>> {
+        match self {
+            Self::Open(file) => Ok(Arc::clone(file)),
+            Self::Closed(open) => open().map(Arc::new),
+        }
+    }
+}
+
+/// What a blocking read brings back: the file, open by then, and its bytes.
+type Chunk = (Arc<File>, Bytes);
+
+/// `remaining` bytes of a file from `offset`.
 #[derive(Debug)]
 pub struct FileSlice {
-    file: Arc<File>,
+    source: FileSource,
     offset: u64,
     remaining: u64,
-    reading: Option<JoinHandle<io::Result<Bytes>>>,
+    reading: Option<JoinHandle<io::Result<Chunk>>>,
 }
 
 impl FileSlice {
-    /// `len` bytes of `file` from `offset`; the file must stay at least that long.
+    /// `len` bytes from `offset`; the file must stay at least that long.
     #[must_use]
-    pub fn new(file: Arc<File>, offset: u64, len: u64) -> Self {
-        Self { file, offset, remaining: len, reading: None }
+    pub fn new(source: FileSource, offset: u64, len: u64) -> Self {
+        Self { source, offset, remaining: len, reading: None }
     }
 
     /// Bytes not yet handed out.
@@ -55,16 +88,21 @@ impl FileSlice {
             return Poll::Ready(None);
         }
         let reading = self.reading.get_or_insert_with(|| {
-            let file = Arc::clone(&self.file);
-            let offset = self.offset;
+            let (source, offset) = (self.source.clone(), self.offset);
             let want = usize::try_from(self.remaining).unwrap_or(READ_SIZE).min(READ_SIZE);
-            tokio::task::spawn_blocking(move || read_at(&file, offset, want))
+            // Made and dropped on this thread, filled on another: allocators keep what crosses threads one way.
+            let buffer = Vec::with_capacity(want);
+            tokio::task::spawn_blocking(move || {
+                let file = source.open()?;
+                let bytes = read_at(&file, offset, buffer)?;
+                Ok((file, bytes))
+            })
         });
         let read = ready!(Pin::new(reading).poll(cx));
         self.reading = None;
-        let chunk = read.unwrap_or_else(|join| Err(io::Error::other(join)));
-        match chunk {
-            Ok(bytes) => {
+        match read.unwrap_or_else(|join| Err(io::Error::other(join))) {
+            Ok((file, bytes)) => {
+                self.source = FileSource::Open(file);
                 self.offset += bytes.len() as u64;
                 self.remaining -= bytes.len() as u64;
                 Poll::Ready(Some(Ok(bytes)))
@@ -77,18 +115,14 @@ impl FileSlice {
     }
 }
 
-/// Reads up to `want` bytes at `offset`; never returns an empty chunk.
-fn read_at(file: &File, offset: u64, want: usize) -> io::Result<Bytes> {
-    let mut buffer = vec![0; want];
+/// Fills `buffer` from `offset`, with at least one byte.
+fn read_at(file: &File, offset: u64, mut buffer: Vec<u8>) -> io::Result<Bytes> {
     loop {
-        match file.read_at(&mut buffer, offset) {
+        match rustix::io::pread(file, spare_capacity(&mut buffer), offset) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(n) => {
-                buffer.truncate(n);
-                return Ok(Bytes::from(buffer));
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Ok(_) => return Ok(Bytes::from(buffer)),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
 }
@@ -104,9 +138,9 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         let data: Vec<u8> = (0..=250).cycle().take(READ_SIZE + 1000).collect();
         file.write_all(&data).unwrap();
-        let file = Arc::new(file);
+        let file = FileSource::Open(Arc::new(file));
 
-        let mut slice = FileSlice::new(Arc::clone(&file), 10, READ_SIZE as u64 + 90);
+        let mut slice = FileSlice::new(file.clone(), 10, READ_SIZE as u64 + 90);
         let mut got = Vec::new();
         while let Some(chunk) = poll_fn(|cx| slice.poll_chunk(cx)).await {
             got.extend_from_slice(&chunk.unwrap());

@@ -13,7 +13,7 @@ pub mod response;
 pub mod spool;
 
 pub use budget::{Budget, Permit};
-pub use file_slice::FileSlice;
+pub use file_slice::{FileSlice, FileSource};
 pub use job::{Client, Crew, Job, RequestHead, Source};
 pub use replies::{Replies, Reply, ReplyBody, ReplyHandle};
 pub use spool::{Spool, Spooled};

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::budget::Permit;
-use super::file_slice::FileSlice;
+use super::file_slice::{FileSlice, FileSource};
 use super::spool::{MEMORY_MARK, Spool};
 
 #[derive(Debug)]
@@ -92,7 +92,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`PushError`].
-    pub fn push(&self, chunk: Bytes) -> Result<(), PushError> {
+    pub fn push(&self, chunk: &[u8]) -> Result<(), PushError> {
         let mut state = self.shared.state.lock();
         if state.reader_gone {
             return Err(PushError::Gone);
@@ -100,7 +100,7 @@ impl Writer {
         let fits = state.held + chunk.len() <= MEMORY_MARK;
         if !state.on_disk() && fits && state.permit.grow(chunk.len()) {
             state.held += chunk.len();
-            state.chunks.push_back(chunk);
+            state.chunks.push_back(Bytes::copy_from_slice(chunk));
             wake_reader(state);
             return Ok(());
         }
@@ -115,7 +115,7 @@ impl Writer {
             Some(file) => file,
             None => Arc::new(self.shared.spool.temp_file().map_err(PushError::Spool)?),
         };
-        file.write_all_at(&chunk, at).map_err(PushError::Spool)?;
+        file.write_all_at(chunk, at).map_err(PushError::Spool)?;
 
         let mut state = self.shared.state.lock();
         state.file = Some(file);
@@ -191,7 +191,7 @@ impl Reader {
                 return Poll::Ready(Some(Ok(chunk)));
             }
             if let (true, Some(file)) = (state.on_disk(), &state.file) {
-                let slice = FileSlice::new(Arc::clone(file), state.read, state.written - state.read);
+                let slice = FileSlice::new(FileSource::Open(Arc::clone(file)), state.read, state.written - state.read);
                 self.slice = Some(slice);
                 continue;
             }
@@ -250,7 +250,7 @@ mod tests {
             for size in [300, 500, 400, 1] {
                 let chunk = vec![round.wrapping_mul(7).wrapping_add(u8::try_from(size % 256).unwrap()); size];
                 sent.extend_from_slice(&chunk);
-                writer.push(Bytes::from(chunk)).unwrap();
+                writer.push(&chunk).unwrap();
             }
             for _ in 0..=(round % 4) {
                 if got.len() < sent.len() {
@@ -277,7 +277,7 @@ mod tests {
         let spool = spool(0);
         let (writer, mut reader) = pipe(&spool);
         for _ in 0..100 {
-            writer.push(Bytes::from(vec![1; 1000])).unwrap();
+            writer.push(&[1; 1000]).unwrap();
             assert_eq!(next(&mut reader).await.unwrap().unwrap().len(), 1000);
         }
         let file = writer.shared.state.lock().file.clone().unwrap();
@@ -287,7 +287,7 @@ mod tests {
     #[tokio::test]
     async fn a_writer_dropped_unfinished_aborts() {
         let (writer, mut reader) = pipe(&spool(1000));
-        writer.push(Bytes::from_static(b"half")).unwrap();
+        writer.push(b"half").unwrap();
         drop(writer);
         assert_eq!(next(&mut reader).await.unwrap().unwrap(), "half");
         assert!(next(&mut reader).await.unwrap().is_err());
@@ -297,10 +297,10 @@ mod tests {
     async fn a_left_reader_refuses_more_and_frees_the_budget() {
         let spool = spool(1000);
         let (writer, reader) = pipe(&spool);
-        writer.push(Bytes::from_static(b"unread")).unwrap();
+        writer.push(b"unread").unwrap();
         drop(reader);
         assert_eq!(spool.budget.used(), 0);
-        assert!(matches!(writer.push(Bytes::from_static(b"x")), Err(PushError::Gone)));
+        assert!(matches!(writer.push(b"x"), Err(PushError::Gone)));
     }
 
     #[tokio::test]
@@ -312,7 +312,7 @@ mod tests {
         });
         tokio::task::yield_now().await;
         std::thread::spawn(move || {
-            writer.push(Bytes::from_static(b"now")).unwrap();
+            writer.push(b"now").unwrap();
             writer.finish();
         });
         assert_eq!(reading.await.unwrap(), (Bytes::from_static(b"now"), true));

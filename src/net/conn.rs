@@ -27,7 +27,8 @@ where
     B: Body<Data = Bytes, Error = io::Error> + Send + 'static,
 {
     let mut http = http1::Builder::new();
-    http.max_buf_size(READ_AHEAD).pipeline_flush(true);
+    // pipeline_flush stays off: with it hyper takes the whole body into memory, whatever the client reads.
+    http.max_buf_size(READ_AHEAD);
     let conn = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     if let Err(error) = drain.watch(conn).await {
         log(&error);

@@ -1,11 +1,9 @@
 //! The body of a static answer: parts in memory and parts of files, of exactly known length.
 //!
 //! Made by `respond`, polled by hyper. A file is read in the blocking pool, one chunk at a time and only when the
-//! connection asks for it; the async thread never waits for a disk, and dropping the body leaves a read under way to
-//! end by itself.
+//! connection asks for it (`exchange::FileSlice`).
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,14 +11,10 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::content::{Content, FileContent};
+use crate::exchange::FileSlice;
 use crate::semantics::range::ByteRange;
-
-/// Bytes read at a time: large enough that the hop to the blocking pool is cheap, small enough to wait in memory for a
-/// slow client.
-const CHUNK: u64 = 256 * 1024;
 
 /// A response body of known length.
 #[derive(Debug, Default)]
@@ -34,7 +28,7 @@ pub struct StaticBody {
 #[derive(Debug)]
 enum Part {
     Memory(Bytes),
-    File(Reader),
+    File(FileSlice),
 }
 
 impl StaticBody {
@@ -73,8 +67,7 @@ impl StaticBody {
     }
 
     fn push_file(&mut self, file: &Arc<FileContent>, offset: u64, end: u64) {
-        let reader = Reader { content: Arc::clone(file), opened: None, offset, end, reading: None };
-        self.push(Part::File(reader), end - offset);
+        self.push(Part::File(FileSlice::new(file.source(), offset, end - offset)), end - offset);
     }
 
     fn push(&mut self, part: Part, length: u64) {
@@ -106,18 +99,18 @@ impl Body for StaticBody {
                 self.advance();
                 bytes
             }
-            Some(Part::File(reader)) => match ready!(reader.poll_read(context)) {
-                Ok(bytes) => {
-                    if reader.offset == reader.end {
+            Some(Part::File(slice)) => match ready!(slice.poll_chunk(context)) {
+                Some(Ok(bytes)) => {
+                    if slice.remaining() == 0 {
                         self.advance();
                     }
                     bytes
                 }
-                Err(error) => {
+                failed => {
                     // What remains is not sent, and `remaining` keeps the end from looking like one.
                     self.current = None;
                     self.rest.clear();
-                    return Poll::Ready(Some(Err(error)));
+                    return Poll::Ready(failed.map(|failed| failed.map(Frame::data)));
                 }
             },
         };
@@ -131,36 +124,6 @@ impl Body for StaticBody {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.remaining)
-    }
-}
-
-/// What [`FileContent::read`] gives.
-type ReadResult = io::Result<(Option<File>, Bytes)>;
-
-/// Reads one stretch of a file.
-#[derive(Debug)]
-struct Reader {
-    content: Arc<FileContent>,
-    /// The file, where the catalog does not hold it open.
-    opened: Option<File>,
-    offset: u64,
-    end: u64,
-    reading: Option<JoinHandle<ReadResult>>,
-}
-
-impl Reader {
-    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
-        let handle = self.reading.get_or_insert_with(|| {
-            let (file, opened, offset) = (Arc::clone(&self.content), self.opened.take(), self.offset);
-            let length = usize::try_from((self.end - offset).min(CHUNK)).unwrap_or(usize::MAX);
-            spawn_blocking(move || file.read(opened, offset, length))
-        });
-        let outcome = ready!(Pin::new(handle).poll(context));
-        self.reading = None;
-        let (opened, bytes) = outcome.map_err(io::Error::other)??;
-        self.opened = opened;
-        self.offset += bytes.len() as u64;
-        Poll::Ready(Ok(bytes))
     }
 }
 
@@ -219,8 +182,11 @@ mod tests {
         let (content, dir) = content(&pattern(600_000), Keep::Descriptor);
         std::fs::File::options().write(true).open(dir.path().join("a")).unwrap().set_len(300_000).unwrap();
         let mut body = StaticBody::whole(&content);
-        assert!(body.frame().await.unwrap().is_ok());
-        assert!(body.frame().await.unwrap().is_err());
+        let mut sent = 0;
+        while let Ok(frame) = body.frame().await.unwrap() {
+            sent += frame.into_data().unwrap().len();
+        }
+        assert_eq!(sent, 300_000);
         assert!(!body.is_end_stream());
         assert!(body.frame().await.is_none());
     }

@@ -4,12 +4,13 @@
 //! async thread. No mmap: a file truncated under it would kill the process with SIGBUS.
 
 use std::fs::{self, File};
-use std::io::{self, Error, ErrorKind};
-use std::os::unix::fs::FileExt;
+use std::io::{self, Error};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+
+use crate::exchange::FileSource;
 
 /// How a file is kept after the scan has read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub enum Content {
 pub struct FileContent {
     path: PathBuf,
     size: u64,
-    held: Option<File>,
+    held: Option<Arc<File>>,
 }
 
 /// A [`Content`] and the digest of its bytes.
@@ -57,7 +58,7 @@ impl Content {
         let file = File::open(path)?;
         let mut hasher = blake3::Hasher::new();
         hasher.update_reader(&file)?;
-        let held = (keep == Keep::Descriptor).then_some(file);
+        let held = (keep == Keep::Descriptor).then(|| Arc::new(file));
         let content = FileContent { path: path.to_owned(), size: hasher.count(), held };
         Ok(Loaded { content: Self::File(Arc::new(content)), digest: hasher.finalize() })
     }
@@ -72,20 +73,16 @@ impl Content {
 }
 
 impl FileContent {
-    /// Reads exactly `length` bytes from `offset`. `opened` is what an earlier call for the same response handed back.
-    /// Blocking.
-    pub fn read(&self, opened: Option<File>, offset: u64, length: usize) -> io::Result<(Option<File>, Bytes)> {
-        let opened = match (&self.held, opened) {
-            (None, None) => Some(self.open()?),
-            (_, opened) => opened,
-        };
-        let file = self.held.as_ref().or(opened.as_ref()).ok_or(ErrorKind::NotFound)?;
-        let mut buffer = vec![0; length];
-        // A file cut short since the scan ends here with UnexpectedEof: the response must not look complete.
-        file.read_exact_at(&mut buffer, offset)?;
-        Ok((opened, Bytes::from(buffer)))
+    /// The file, for reading off the async threads.
+    pub fn source(self: &Arc<Self>) -> FileSource {
+        if let Some(file) = &self.held {
+            return FileSource::Open(Arc::clone(file));
+        }
+        let content = Arc::clone(self);
+        FileSource::Closed(Arc::new(move || content.open()))
     }
 
+    /// Blocking.
     fn open(&self) -> io::Result<File> {
         let file = File::open(&self.path)?;
         let metadata = file.metadata()?;
@@ -103,6 +100,8 @@ impl FileContent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exchange::FileSlice;
+    use std::io::ErrorKind;
 
     fn file(content: Content) -> Arc<FileContent> {
         match content {
@@ -123,36 +122,35 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_held_file_survives_its_replacement() {
+    async fn read(content: &Arc<FileContent>, offset: u64, len: u64) -> io::Result<Bytes> {
+        let mut slice = FileSlice::new(content.source(), offset, len);
+        std::future::poll_fn(|cx| slice.poll_chunk(cx)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_held_file_survives_its_replacement() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
         fs::write(&path, "0123456789").unwrap();
         let content = file(Content::load(&path, Keep::Descriptor).unwrap().content);
         fs::remove_file(&path).unwrap();
         fs::write(&path, "another").unwrap();
-        let (opened, bytes) = content.read(None, 2, 3).unwrap();
-        assert!(opened.is_none());
-        assert_eq!(bytes, "234");
+        assert_eq!(read(&content, 2, 3).await.unwrap(), "234");
     }
 
-    #[test]
-    fn a_file_that_changed_is_refused() {
+    #[tokio::test]
+    async fn a_file_that_changed_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
         fs::write(&path, "0123456789").unwrap();
         let by_path = file(Content::load(&path, Keep::Path).unwrap().content);
         let held = file(Content::load(&path, Keep::Descriptor).unwrap().content);
-
-        let (opened, bytes) = by_path.read(None, 0, 4).unwrap();
-        assert_eq!(bytes, "0123");
-        assert!(opened.is_some());
+        assert_eq!(read(&by_path, 0, 4).await.unwrap(), "0123");
 
         fs::write(&path, "01").unwrap();
-        assert!(by_path.read(None, 0, 2).unwrap_err().to_string().contains("restart"));
-        assert_eq!(by_path.read(opened, 0, 4).unwrap_err().kind(), ErrorKind::UnexpectedEof);
-        assert_eq!(held.read(None, 0, 4).unwrap_err().kind(), ErrorKind::UnexpectedEof);
+        assert!(read(&by_path, 0, 2).await.unwrap_err().to_string().contains("restart"));
+        assert_eq!(read(&held, 4, 4).await.unwrap_err().kind(), ErrorKind::UnexpectedEof);
         fs::remove_file(&path).unwrap();
-        assert_eq!(by_path.read(None, 0, 2).unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(read(&by_path, 0, 2).await.unwrap_err().kind(), ErrorKind::NotFound);
     }
 }

@@ -48,6 +48,7 @@ mod tests {
     use std::sync::mpsc;
 
     #[test]
+    #[allow(clippy::disallowed_methods)] // no async thread here, and a clock has no event to wait for
     fn a_clock_stands_still_while_its_thread_waits_and_moves_while_it_works() {
         let (send_clock, clock) = mpsc::channel();
         let (go, wait) = mpsc::channel::<()>();

@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyType};
 
-use crate::exchange::FileSlice;
+use crate::exchange::{FileSlice, FileSource};
 use crate::sys::fd;
 
 static BUFFERED_READER: PyOnceLock<Py<PyType>> = PyOnceLock::new();
@@ -70,7 +70,8 @@ impl FileWrapper {
         }
         let number: i32 = filelike.call_method0("fileno")?.extract()?;
         let Ok(offset) = filelike.call_method0("tell")?.extract::<u64>() else { return Ok(None) };
-        Ok(regular(number)?.map(|(file, len)| FileSlice::new(Arc::new(file), offset, len.saturating_sub(offset))))
+        Ok(regular(number)?
+            .map(|(file, len)| FileSlice::new(FileSource::Open(Arc::new(file)), offset, len.saturating_sub(offset))))
     }
 }
 

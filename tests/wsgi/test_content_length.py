@@ -27,11 +27,10 @@ def test_a_list_gets_its_length(lab: Server) -> None:
 
 
 @pytest.mark.parametrize("kind", ["list", "iterator"])
-@pytest.mark.parametrize("chunk", [1, 7, 100, 300_000])
-@pytest.mark.parametrize("declared", [100, 500_000])
+@pytest.mark.parametrize(
+    ("declared", "chunk"), [(100, 1), (100, 7), (100, 100), (100, 300), (500_000, 1000), (500_000, 600_000)]
+)
 def test_more_than_declared_is_cut(lab: Server, declared: int, chunk: int, kind: str) -> None:
-    if declared // chunk > 100_000:
-        chunk = 1000
     with lab.connect() as client:
         answer = client.ask(f"/sized?declared={declared}&sent={declared + 50}&chunk={chunk}&as={kind}")
         assert answer.body == b"x" * declared
@@ -45,8 +44,10 @@ def test_more_than_declared_is_cut(lab: Server, declared: int, chunk: int, kind:
 def test_less_than_declared_closes_the_connection(lab: Server, sent: int, chunk: int, kind: str) -> None:
     with lab.connect() as client:
         client.request(f"/sized?declared=100&sent={sent}&chunk={chunk}&as={kind}")
-        answer = client.answer()
-        assert answer.status == 500 or (answer.get("content-length") == "100" and not answer.complete), answer
-        if answer.status == 200:
-            assert len(answer.body) <= sent
+        client.request("/hello?name=never")
+        answer = client.whole_or_part()
+        if answer and answer.status != 500:
+            assert (answer.get("content-length"), answer.complete) == ("100", False), answer
+            # Not a byte of the next answer fills the gap.
+            assert answer.body == b"x" * len(answer.body)
     assert lab.ask("/hello").status == 200

@@ -57,7 +57,15 @@ def test_without_a_body_it_is_empty(lab: Server) -> None:
 
 def test_a_spooled_body_has_the_same_methods(lab: Server) -> None:
     body = b"head\n" + bytes(5 << 20) + b"\ntail"
-    ops: list[list[Any]] = [["readline"], ["seek", -4, 2], ["read"], ["tell"], ["seek", 0], ["read", 4], ["readline", 1]]
+    ops: list[list[Any]] = [
+        ["readline"],
+        ["seek", -4, 2],
+        ["read"],
+        ["tell"],
+        ["seek", 0],
+        ["read", 4],
+        ["readline", 1],
+    ]
     assert run(lab, ops, body) == ["head\n", len(body) - 4, "tail", len(body), 0, "head", "\n"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import zlib
+from pathlib import Path
 
 import pytest
 
@@ -58,9 +59,9 @@ def test_upload(server: Server, framing: str) -> None:
     growth.check()
 
 
-def download(server: Server, receive_buffer: int | None) -> None:
+def test_streamed_download(server: Server) -> None:
     growth = Growth(server)
-    with server.connect(receive_buffer) as client:
+    with server.connect() as client:
         client.request("/big?mib=1024")
         assert client.head().status == 200
         length, crc = 0, 0
@@ -75,12 +76,8 @@ def download(server: Server, receive_buffer: int | None) -> None:
     growth.check()
 
 
-def test_streamed_download(server: Server) -> None:
-    download(server, None)
-
-
-def test_nothing_is_left_in_the_temporary_directory(start: Starter, tmp_path: pytest.TempPathFactory) -> None:
+def test_nothing_is_left_in_the_temporary_directory(start: Starter, tmp_path: Path) -> None:
     server = start("lab:application", "--temp-dir", str(tmp_path))
     assert json.loads(server.ask("/digest", "POST", body=bytes(20 * MIB)).body)["length"] == 20 * MIB
     assert server.ask("/big?mib=20").complete
-    assert list(tmp_path.iterdir()) == []  # type: ignore[attr-defined]
+    assert list(tmp_path.iterdir()) == []

@@ -35,9 +35,7 @@ def test_flask(start: Starter, tmp_path: Path, gate: Gate) -> None:
 
 
 def test_flask_with_names_of_its_own(start: Starter, tmp_path: Path, gate: Gate) -> None:
-    (tmp_path / "app.py").write_text(
-        FLASK.format(options=', static_folder="assets/built", static_url_path="/files"')
-    )
+    (tmp_path / "app.py").write_text(FLASK.format(options=', static_folder="assets/built", static_url_path="/files"'))
     (tmp_path / "assets/built").mkdir(parents=True)
     (tmp_path / "assets/built/site.css").write_text("body {}")
     server = start(None, "--threads", "1", cwd=tmp_path)

@@ -29,6 +29,7 @@ def test_chunks_with_content_length_are_flushed_too(lab: Server, gate: Gate) -> 
             assert client.exactly(len(word)) == word.encode()
             gate.wait(word).let_through()
         assert client.ask("/hello").status == 200
+    assert "complete=true" in lab.wait_log(f'path="/stream_sized" query="gate={gate.port}"')
 
 
 def test_http_1_0_gets_a_stream_ended_by_the_close(lab: Server, gate: Gate) -> None:

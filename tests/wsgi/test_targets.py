@@ -108,7 +108,9 @@ def test_target(start: Starter, project: Path, target: str, answer: str) -> None
     assert "threads=" in server.ready_line
 
 
-def test_an_absolute_path_from_elsewhere(start: Starter, project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_an_absolute_path_from_elsewhere(
+    start: Starter, project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     assert start(str(project / "scripts/tool.py"), cwd=elsewhere).ask().body == b"script"
 
@@ -135,7 +137,9 @@ def test_chdir_comes_before_the_import(start: Starter, project: Path, tmp_path_f
     ],
     ids=["app.py", "wsgi.py", "plain", "factory", "module", "module:name", "file", "module:factory()"],
 )
-def test_flask_is_found(start: Starter, tmp_path: Path, files: dict[str, str], env: dict[str, str], answer: str) -> None:
+def test_flask_is_found(
+    start: Starter, tmp_path: Path, files: dict[str, str], env: dict[str, str], answer: str
+) -> None:
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     assert start(None, cwd=tmp_path, env=env).ask().body.decode() == answer

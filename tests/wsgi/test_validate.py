@@ -43,7 +43,9 @@ def test_every_shape_of_answer(checked: Server, path: str, status: int, method: 
     body = b"some body" if method in ("POST", "PUT", "PATCH") else None
     answer = checked.ask(path, method, [("X-Twice", "1"), ("X-Twice", "2"), ("Cookie", "a=b")], body)
     assert (answer.status, answer.complete) == (status, True)
-    complaints = [line for line in checked.log().splitlines() if "AssertionError" in line or "without being closed" in line]
+    complaints = [
+        line for line in checked.log().splitlines() if "AssertionError" in line or "without being closed" in line
+    ]
     assert complaints == []
 
 

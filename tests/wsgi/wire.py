@@ -90,6 +90,15 @@ class Connection:
         body, complete = self.body(head, method)
         return Answer(head.version, head.status, head.reason, head.headers, body, complete)
 
+    def whole_or_part(self, method: str = "GET") -> Answer | None:
+        """As `answer`; None when the server closed before it sent any of it."""
+        try:
+            return self.answer(method)
+        except Closed as closed:
+            if closed.args[0]:
+                raise
+            return None
+
     def head(self) -> Head:
         """Read a status line and headers."""
         raw = self._until(b"\r\n\r\n")

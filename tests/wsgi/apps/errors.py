@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from knock import argument
+from knock import argument, knock
 
 PAGES: dict[str, Any] = {}
 TEXT = [("Content-Type", "text/plain")]
@@ -45,11 +45,12 @@ def raises(environ: dict[str, Any], start_response: Any) -> Any:
 
 @page
 def raises_after(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
-    """Raises after `?chunks=` chunks; Content-Length is 1000 with `?sized=1`."""
+    """Raises after `?chunks=` chunks and the gate; Content-Length is 1000 with `?sized=1`."""
     sized = [("Content-Length", "1000")] if argument(environ, "sized") else []
     start_response("200 OK", [*TEXT, *sized])
     for _ in range(int(argument(environ, "chunks"))):
         yield b"chunk"
+    knock(environ, "before the error")
     raise RuntimeError("in the middle")
 
 

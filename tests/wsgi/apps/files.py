@@ -36,7 +36,7 @@ def plain_file(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
 @page
 def unbuffered_file(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     start_response("200 OK", list(BYTES))
-    return environ["wsgi.file_wrapper"](open(argument(environ, "path"), "rb", buffering=0))  # noqa: SIM115
+    return environ["wsgi.file_wrapper"](open(argument(environ, "path"), "rb", buffering=0))
 
 
 @page

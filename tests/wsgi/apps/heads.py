@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from knock import argument
+from knock import argument, knock
 
 PAGES: dict[str, Any] = {}
 TEXT = [("Content-Type", "text/plain")]
@@ -92,6 +92,7 @@ def too_late(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
     """An error after the commit: start_response raises it again."""
     start_response("200 OK", list(TEXT))
     yield b"half "
+    knock(environ, "half")
     try:
         raise ValueError("after the commit")
     except ValueError:
