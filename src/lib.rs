@@ -7,6 +7,7 @@
 //! Two sides meet in [`exchange`]: the async front (`net`, `stack`, `static_files`, `app`) never holds the GIL, the
 //! Python host (`python`, `wsgi`) never holds a socket. Only `server` knows both.
 
+use std::convert::Infallible;
 use std::ffi::OsString;
 
 use pyo3::Python;
@@ -65,11 +66,12 @@ fn dispatch(face: Face, args: &[OsString]) -> Result<(), StartError> {
     }
 }
 
-/// Runs `body` on the interpreter's main thread.
+/// Runs `body` on the interpreter's main thread. From here on the process ends from within: the application may have
+/// started threads, and a normal exit would wait for them.
 fn attached(
     face: Face,
     settings: &Settings,
-    body: impl FnOnce(Python<'_>) -> Result<(), StartError>,
+    body: impl FnOnce(Python<'_>) -> Result<Infallible, StartError>,
 ) -> Result<(), StartError> {
     server::enter(settings)?;
     if face == Face::Binary {
@@ -77,7 +79,12 @@ fn attached(
         let python = python::venv::discover(settings.serve.venv.as_deref(), &env, &server::cwd()?)?;
         python::embed::initialize(python.as_deref())?;
     }
-    Python::attach(body)
+    Python::attach(|py| {
+        let Err(error) = body(py);
+        python::shutdown::flush(py);
+        telemetry::console::complain(&error.to_string());
+        sys::process::exit_now(error.exit_code())
+    })
 }
 
 fn compress(dirs: &[std::path::PathBuf]) -> Result<(), StartError> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::queue::Queue;
-use crate::exchange::{Crew, Job, Source};
+use crate::exchange::{Crew, Job, Replies, Source};
 
 /// How often waiting jobs are looked after.
 const TICK: Duration = Duration::from_millis(1);
@@ -16,16 +16,17 @@ const TICK: Duration = Duration::from_millis(1);
 pub struct Backend {
     queue: Arc<Queue>,
     crew: Arc<dyn Crew>,
+    replies: Replies,
     /// Jobs wait and [`Backend::tend`] runs its clock.
     tending: AtomicBool,
     jobs_wait: Notify,
 }
 
 impl Backend {
-    /// Jobs go through `queue` to `crew`.
+    /// Jobs go through `queue` to `crew`, which answers through `replies`.
     #[must_use]
-    pub fn new(queue: Arc<Queue>, crew: Arc<dyn Crew>) -> Self {
-        Self { queue, crew, tending: AtomicBool::new(false), jobs_wait: Notify::new() }
+    pub fn new(queue: Arc<Queue>, crew: Arc<dyn Crew>, replies: Replies) -> Self {
+        Self { queue, crew, replies, tending: AtomicBool::new(false), jobs_wait: Notify::new() }
     }
 
     /// Hands a job over; it will be answered through its reply handle.
@@ -44,12 +45,14 @@ impl Backend {
     }
 
     /// Looks after waiting jobs for the server's life: wakes threads when the running ones are blocked, answers
-    /// jobs that have waited too long. Rests while no job waits.
+    /// jobs that have waited too long, takes replies off a thread that is busy with its next job. Rests while no job
+    /// waits: a thread that ran out of jobs sends its replies itself.
     pub async fn tend(&self) {
         loop {
             self.jobs_wait.notified().await;
             loop {
                 tokio::time::sleep(TICK).await;
+                self.replies.flush();
                 if self.queue.is_empty() {
                     break;
                 }

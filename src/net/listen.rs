@@ -61,20 +61,27 @@ fn sentence(bind: &Bind, error: &io::Error) -> String {
 }
 
 fn tcp(host: &str, port: u16, backlog: u32) -> io::Result<Vec<Listener>> {
-    let mut addresses: Vec<SocketAddr> = (host, port).to_socket_addrs()?.collect();
-    addresses.dedup();
-    let mut listeners: Vec<Listener> = Vec::with_capacity(addresses.len());
+    let addresses = (host, port).to_socket_addrs()?;
+    let mut listeners: Vec<Listener> = Vec::new();
+    let mut missing = io::Error::new(io::ErrorKind::AddrNotAvailable, "the name has no address");
     for mut address in addresses {
         // With port 0 all addresses of one name share the port that the first one got.
         if let (0, Some(Listener::Tcp { local, .. })) = (port, listeners.first()) {
             address.set_port(local.port());
         }
-        listeners.push(tcp_at(address, backlog)?);
+        match tcp_at(address, backlog) {
+            Ok(listener) => listeners.push(listener),
+            // `localhost` names ::1 too, which many containers do not have.
+            Err(error) if is_missing_family(&error) => missing = error,
+            Err(error) => return Err(error),
+        }
     }
-    if listeners.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, "the name has no address"));
-    }
-    Ok(listeners)
+    if listeners.is_empty() { Err(missing) } else { Ok(listeners) }
+}
+
+/// This machine has no such address, or no such protocol.
+fn is_missing_family(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(libc::EAFNOSUPPORT)
 }
 
 fn tcp_at(address: SocketAddr, backlog: u32) -> io::Result<Listener> {

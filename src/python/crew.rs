@@ -164,13 +164,27 @@ impl Seats {
         self.all[seat].clock.get().and_then(|clock| clock.read()).unwrap_or_default()
     }
 
+    /// Nanoseconds since the crew was made.
+    fn now(&self) -> u64 {
+        u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
     /// At most every [`LOOK_EVERY`], whoever asks.
     fn due(&self, last: &AtomicU64) -> bool {
-        let now = u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let now = self.now();
         let before = last.load(Ordering::Relaxed);
         let every = u64::try_from(LOOK_EVERY.as_nanos()).unwrap_or(u64::MAX);
         now.saturating_sub(before) >= every
             && last.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// Nobody runs: wakes one, and lets it show for a while whether it computes.
+    fn wake_first(&self) {
+        let mut state = self.state.lock();
+        if state.running.is_empty() {
+            self.looked.store(self.now(), Ordering::Relaxed);
+            self.wake_some(&mut state, 1);
+        }
     }
 
     fn wake_some(&self, state: &mut State, count: usize) {
@@ -226,10 +240,7 @@ impl Crew for Seats {
             return;
         }
         if self.running.load(Ordering::SeqCst) == 0 {
-            let mut state = self.state.lock();
-            if state.running.is_empty() {
-                self.wake_some(&mut state, 1);
-            }
+            self.wake_first();
             return;
         }
         if self.all.len() > 1 {
@@ -242,13 +253,12 @@ impl Crew for Seats {
         if !self.due(&self.looked) {
             return;
         }
-        let elapsed = self.looked.load(Ordering::Relaxed).saturating_sub(before);
-        let mut state = self.state.lock();
-        if state.running.is_empty() {
-            self.wake_some(&mut state, 1);
-        } else {
-            self.look_at(&mut state, Duration::from_nanos(elapsed));
+        if self.running.load(Ordering::SeqCst) == 0 {
+            self.wake_first();
+            return;
         }
+        let elapsed = self.looked.load(Ordering::Relaxed).saturating_sub(before);
+        self.look_at(&mut self.state.lock(), Duration::from_nanos(elapsed));
     }
 }
 

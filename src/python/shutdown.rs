@@ -11,11 +11,12 @@ use pyo3::types::{PyCFunction, PyDict};
 /// Joins the application's non-daemon threads for at most `limit`, runs `atexit` hooks and flushes
 /// `sys.stdout` and `sys.stderr`. Errors are printed: nobody is left to handle them.
 pub fn finish(py: Python<'_>, limit: Duration) {
-    for step in [join_threads(py, limit), run_atexit(py), flush(py)] {
+    for step in [join_threads(py, limit), run_atexit(py)] {
         if let Err(error) = step {
             error.display(py);
         }
     }
+    flush(py);
 }
 
 fn join_threads(py: Python<'_>, limit: Duration) -> PyResult<()> {
@@ -68,13 +69,15 @@ fn run_atexit(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
-fn flush(py: Python<'_>) -> PyResult<()> {
-    let sys = py.import("sys")?;
+/// Flushes `sys.stdout` and `sys.stderr`. Errors are printed.
+pub fn flush(py: Python<'_>) {
     for name in ["stdout", "stderr"] {
-        let stream = sys.getattr(name)?;
-        if !stream.is_none() {
-            stream.call_method0("flush")?;
+        let flushed = py
+            .import("sys")
+            .and_then(|sys| sys.getattr(name))
+            .and_then(|stream| if stream.is_none() { Ok(()) } else { stream.call_method0("flush").map(drop) });
+        if let Err(error) = flushed {
+            error.display(py);
         }
     }
-    Ok(())
 }

@@ -76,7 +76,7 @@ async fn live(wiring: Wiring, ready: oneshot::Receiver<Ready>) -> io::Result<End
     share_core();
     let front = Arc::new(Front {
         app: App {
-            backend: Backend::new(wiring.queue, wiring.crew),
+            backend: Backend::new(wiring.queue, wiring.crew, wiring.replies.clone()),
             replies: wiring.replies.clone(),
             spool: wiring.spool,
             max_body_size: wiring.settings.limits.max_body_size,

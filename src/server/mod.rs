@@ -7,6 +7,7 @@ pub mod drain;
 pub mod front;
 pub mod phase;
 
+use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -38,7 +39,7 @@ const THREADS_END: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// Why it did not start.
-pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<(), StartError> {
+pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartError> {
     let settings = &resolved.settings;
     let flush = log::start(&settings.logs);
     for note in &resolved.notes {
@@ -90,11 +91,11 @@ pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<(), StartError> {
     exit_now(code)
 }
 
-/// Loads the application and shows every setting with its value and origin (`monopod check`).
+/// Loads the application, shows every setting with its value and origin (`monopod check`), and leaves the process with 0.
 ///
 /// # Errors
 /// Why the server would not start.
-pub fn check(py: Python<'_>, resolved: &Resolved) -> Result<(), StartError> {
+pub fn check(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartError> {
     let settings = &resolved.settings;
     let loaded = load::load(py, settings.serve.target.as_deref(), &cwd()?)?;
     let mut mounts = settings.static_files.mounts.clone();
@@ -107,9 +108,9 @@ pub fn check(py: Python<'_>, resolved: &Resolved) -> Result<(), StartError> {
     lines.push(format!("sizing       {}\n", resolved.sizing));
     lines.extend(table(&resolved.origins));
     lines.extend(resolved.notes.iter().map(|note| format!("warning: {note}")));
-    console::print(&(lines.join("\n") + "\n"));
+    console::print(&lines.join("\n"));
     shutdown::finish(py, THREADS_END);
-    Ok(())
+    exit_now(0)
 }
 
 fn table(origins: &[Origin]) -> impl Iterator<Item = String> {

@@ -80,7 +80,7 @@ impl Drop for Record {
             version = ?self.version,
             status = self.status,
             bytes = self.bytes,
-            ms = format_args!("{:.3}", self.start.elapsed().as_secs_f64() * 1000.0),
+            ms = (self.start.elapsed().as_secs_f64() * 1_000_000.0).round() / 1000.0,
             complete = self.complete,
             user_agent = agent,
             "request"

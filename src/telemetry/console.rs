@@ -4,10 +4,10 @@
 
 use std::io::Write;
 
-/// Writes `text` to standard output.
+/// Writes `text` to standard output, as whole lines.
 pub fn print(text: &str) {
     let mut out = std::io::stdout().lock();
-    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+    drop(writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush()));
 }
 
 /// Writes one sentence to standard error.

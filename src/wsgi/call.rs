@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use super::environ::EnvironFactory;
 use super::errors::ErrorStream;
 use super::file_wrapper::{FileWrapper, as_bytes};
-use super::input;
+use super::input::Input;
 use super::reply::{Flow, Response};
 use super::start_response::{StartResponse, not_bytes};
 use crate::exchange::{Job, Spool};
@@ -62,10 +62,11 @@ impl Application {
             Err(error) => return error.display(py),
         };
         let body_len = body.len();
-        // The permit counts the body against the budget until the application is done with it.
-        let outcome = input::open(py, body).and_then(|(input, _permit)| {
-            let environ = self.environ.build(py, &head, body_len, input)?;
-            self.serve(py, environ, &start_response)
+        let outcome = Input::open(py, body).and_then(|input| {
+            let environ = self.environ.build(py, &head, body_len, input.stream())?;
+            let served = self.serve(py, environ, &start_response);
+            input.close();
+            served
         });
         if let Err(error) = outcome {
             tracing::error!(

@@ -158,7 +158,7 @@ impl EnvironFactory {
         py: Python<'py>,
         head: &RequestHead,
         body_len: u64,
-        input: Bound<'py, PyAny>,
+        input: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let keys = &self.keys;
         let parts = &head.parts;

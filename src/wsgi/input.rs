@@ -14,28 +14,56 @@ static BYTES_IO: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 static FILE_IO: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 static BUFFERED_READER: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 
-/// The stream for `body`, and the memory permit to keep until the request has ended.
-///
-/// # Errors
-/// `MemoryError`, or what opening the descriptor raises.
-pub fn open(py: Python<'_>, body: Spooled) -> PyResult<(Bound<'_, PyAny>, Option<Permit>)> {
-    match body {
-        Spooled::Empty => Ok((BYTES_IO.import(py, "io", "BytesIO")?.call0()?, None)),
-        Spooled::Memory { chunks, len, permit } => {
-            let bytes = PyBytes::new_with(py, len, |buffer| {
-                let mut at = 0;
-                for chunk in &chunks {
-                    buffer[at..at + chunk.len()].copy_from_slice(chunk);
-                    at += chunk.len();
-                }
-                Ok(())
-            })?;
-            Ok((BYTES_IO.import(py, "io", "BytesIO")?.call1((bytes,))?, Some(permit)))
+/// The stream of one request, for as long as the request lasts.
+pub struct Input<'py> {
+    stream: Bound<'py, PyAny>,
+    /// Counts the body against the budget until the application is done with it.
+    _permit: Option<Permit>,
+    has_descriptor: bool,
+}
+
+impl<'py> Input<'py> {
+    /// The stream for `body`.
+    ///
+    /// # Errors
+    /// `MemoryError`, or what opening the descriptor raises.
+    pub fn open(py: Python<'py>, body: Spooled) -> PyResult<Self> {
+        let bytes_io = BYTES_IO.import(py, "io", "BytesIO")?;
+        match body {
+            Spooled::Empty => Ok(Self { stream: bytes_io.call0()?, _permit: None, has_descriptor: false }),
+            Spooled::Memory { chunks, len, permit } => {
+                let bytes = PyBytes::new_with(py, len, |buffer| {
+                    let mut at = 0;
+                    for chunk in &chunks {
+                        buffer[at..at + chunk.len()].copy_from_slice(chunk);
+                        at += chunk.len();
+                    }
+                    Ok(())
+                })?;
+                Ok(Self { stream: bytes_io.call1((bytes,))?, _permit: Some(permit), has_descriptor: false })
+            }
+            Spooled::File { file, .. } => {
+                // FileIO owns the descriptor from here and closes it with the stream.
+                let raw = FILE_IO.import(py, "io", "FileIO")?.call1((file.into_raw_fd(), "rb"))?;
+                let stream = BUFFERED_READER.import(py, "io", "BufferedReader")?.call1((raw,))?;
+                Ok(Self { stream, _permit: None, has_descriptor: true })
+            }
         }
-        Spooled::File { file, .. } => {
-            // FileIO owns the descriptor from here and closes it with the stream.
-            let raw = FILE_IO.import(py, "io", "FileIO")?.call1((file.into_raw_fd(), "rb"))?;
-            Ok((BUFFERED_READER.import(py, "io", "BufferedReader")?.call1((raw,))?, None))
+    }
+
+    /// What goes into environ.
+    #[must_use]
+    pub fn stream(&self) -> &Bound<'py, PyAny> {
+        &self.stream
+    }
+
+    /// Gives the temp file back now, whatever the application still refers to; left to the collector it would be a
+    /// ResourceWarning.
+    pub fn close(self) {
+        if self.has_descriptor
+            && let Err(error) = self.stream.call_method0("close")
+        {
+            error.display(self.stream.py());
         }
     }
 }

@@ -52,13 +52,11 @@ impl Server {
                 }
             }
         });
-        match told.recv_timeout(READY_WITHIN) {
-            Ok(address) => Self { process, address: address.parse().expect("the ready line names an address") },
-            Err(_) => {
-                drop(process.kill());
-                panic!("no ready line within {READY_WITHIN:?}; {:?}", process.wait());
-            }
-        }
+        let Ok(address) = told.recv_timeout(READY_WITHIN) else {
+            drop(process.kill());
+            panic!("no ready line within {READY_WITHIN:?}; {:?}", process.wait());
+        };
+        Self { process, address: address.parse().expect("the ready line names an address") }
     }
 
     /// A new connection.

@@ -38,9 +38,9 @@ class Face:
     path: str
     options: tuple[str, ...] = ()
 
-    def command(self, subcommand: str, *args: str) -> list[str]:
+    def command(self, subcommand: str | None, *args: str) -> list[str]:
         options = () if subcommand == "compress" else self.options
-        return [self.path, subcommand, *args, *options]
+        return [self.path, *([subcommand] if subcommand else []), *args, *options]
 
     def run(
         self, subcommand: str, *args: str, cwd: Path = APPS, env: Mapping[str, str] | None = None
@@ -86,9 +86,10 @@ class Server:
         env: Mapping[str, str] | None = None,
         bind: tuple[str, ...] = ("127.0.0.1:0",),
         pass_fds: tuple[int, ...] = (),
+        subcommand: str | None = "serve",
     ) -> None:
         options = [*(part for address in bind for part in ("--bind", address)), "--log-format", "text", *args]
-        self.command = face.command("serve", *([target] if target else []), *options)
+        self.command = face.command(subcommand, *([target] if target else []), *options)
         self._process = subprocess.Popen(
             self.command,
             cwd=cwd,

@@ -108,6 +108,10 @@ def test_target(start: Starter, project: Path, target: str, answer: str) -> None
     assert "threads=" in server.ready_line
 
 
+def test_serve_need_not_be_said(start: Starter, project: Path) -> None:
+    assert start("plain:site", cwd=project, subcommand=None).ask().body == b"site"
+
+
 def test_an_absolute_path_from_elsewhere(
     start: Starter, project: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
