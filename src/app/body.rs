@@ -33,7 +33,13 @@ impl Body for AppBody {
         let chunk = match &mut self.0 {
             ReplyBody::Full(bytes) if bytes.is_empty() => None,
             ReplyBody::Full(bytes) => Some(Ok(std::mem::take(bytes))),
-            ReplyBody::Pipe { reader, .. } => ready!(reader.poll_chunk(cx)),
+            ReplyBody::Pipe { reader, len } => {
+                let chunk = ready!(reader.poll_chunk(cx));
+                if let (Some(len), Some(Ok(chunk))) = (len, &chunk) {
+                    *len = len.saturating_sub(chunk.len() as u64);
+                }
+                chunk
+            }
             ReplyBody::File(slice) => ready!(slice.poll_chunk(cx)),
         };
         Poll::Ready(chunk.map(|chunk| chunk.map(Frame::data)))
@@ -42,7 +48,9 @@ impl Body for AppBody {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             ReplyBody::Full(bytes) => bytes.is_empty(),
-            ReplyBody::Pipe { reader, .. } => reader.is_finished(),
+            // The last byte was handed out, whether or not the application has ended its iterable yet.
+            ReplyBody::Pipe { len: Some(len), .. } => *len == 0,
+            ReplyBody::Pipe { len: None, reader } => reader.is_finished(),
             ReplyBody::File(slice) => slice.remaining() == 0,
         }
     }

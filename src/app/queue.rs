@@ -38,7 +38,11 @@ impl Queue {
     pub fn push(&self, job: Job) -> Result<(), Job> {
         let mut jobs = self.jobs.lock();
         if jobs.len() >= self.capacity {
-            return Err(job);
+            // Those whose client has left must not keep out one that waits.
+            jobs.retain(|(_, job)| !job.reply.is_abandoned());
+            if jobs.len() >= self.capacity {
+                return Err(job);
+            }
         }
         jobs.push_back((Instant::now(), job));
         self.waiting.store(jobs.len(), Ordering::SeqCst);
@@ -128,6 +132,21 @@ mod tests {
         assert!(queue.push(left).is_ok());
         let (stays, _client) = job(&replies, "/stays");
         assert!(queue.push(stays).is_ok());
+        assert_eq!(queue.take().unwrap().head.parts.uri.path(), "/stays");
+    }
+
+    #[test]
+    fn jobs_without_a_client_do_not_fill_the_queue() {
+        let replies = Replies::default();
+        let queue = Queue::new(2, Duration::from_mins(1));
+        let (left, client) = job(&replies, "/left");
+        let (stays, _stays) = job(&replies, "/stays");
+        assert!(queue.push(left).is_ok() && queue.push(stays).is_ok());
+        let (refused, _refused) = job(&replies, "/refused");
+        assert!(queue.push(refused).is_err());
+        drop(client);
+        let (fits, _fits) = job(&replies, "/fits");
+        assert!(queue.push(fits).is_ok());
         assert_eq!(queue.take().unwrap().head.parts.uri.path(), "/stays");
     }
 

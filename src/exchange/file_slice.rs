@@ -73,9 +73,10 @@ impl FileSlice {
         self.remaining
     }
 
-    /// Hands out at most `len` bytes more.
-    pub fn truncate(&mut self, len: u64) {
-        self.remaining = self.remaining.min(len);
+    /// The same from here, `len` bytes long.
+    #[must_use]
+    pub fn with_len(self, len: u64) -> Self {
+        Self { remaining: len, ..self }
     }
 
     /// The next chunk; `None` at the end.

@@ -37,7 +37,7 @@ pub struct Reply {
 pub enum ReplyBody {
     /// Complete.
     Full(Bytes),
-    /// Comes chunk by chunk; `len` where the application declared Content-Length.
+    /// Comes chunk by chunk; `len`: bytes still to come, where the application declared Content-Length.
     Pipe { reader: Reader, len: Option<u64> },
     /// A real file that `wsgi.file_wrapper` handed over.
     File(FileSlice),

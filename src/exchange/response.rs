@@ -62,7 +62,7 @@ pub fn pipe(spool: &Spool) -> (Writer, Reader) {
         waker: None,
     };
     let shared = Arc::new(Shared { state: Mutex::new(state), spool: spool.clone() });
-    (Writer { shared: Arc::clone(&shared) }, Reader { shared, slice: None })
+    (Writer { shared: Arc::clone(&shared) }, Reader { shared, slice: None, flushed: false })
 }
 
 /// Why a chunk was not taken.
@@ -165,6 +165,8 @@ pub struct Reader {
     shared: Arc<Shared>,
     /// The stretch of the file being read.
     slice: Option<FileSlice>,
+    /// An abort was seen and the connection had its turn to flush.
+    flushed: bool,
 }
 
 impl Reader {
@@ -197,7 +199,13 @@ impl Reader {
             }
             return match state.end {
                 Some(End::Complete) => Poll::Ready(None),
-                Some(End::Aborted) => Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into()))),
+                Some(End::Aborted) if self.flushed => Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into()))),
+                Some(End::Aborted) => {
+                    // One turn for the connection to send what it has: it drops unsent bytes at an error.
+                    self.flushed = true;
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
                 None => {
                     state.waker = Some(cx.waker().clone());
                     Poll::Pending

@@ -49,8 +49,9 @@ pub fn start(
         let options = PyDict::new(py);
         options.set_item("target", target)?;
         options.set_item("name", format!("monopod-{}", seat + 1))?;
-        // Daemon, so that Python's exit never waits for a request; stopping is this pool's own affair.
-        options.set_item("daemon", true)?;
+        // Not daemon threads, or every thread that the application starts in a request would inherit it and be lost
+        // at the end. Nobody waits for these in vain: the process ends from `server`.
+        options.set_item("daemon", false)?;
         let thread = thread_class.call((), Some(&options))?;
         thread.call_method0("start")?;
         threads.push(thread.unbind());
@@ -59,11 +60,17 @@ pub fn start(
 }
 
 impl Pool {
+    /// The `threading.Thread` objects.
+    #[must_use]
+    pub fn threads(&self) -> &[Py<PyAny>] {
+        &self.threads
+    }
+
     /// Ends the threads once no job is left, waiting for each at most `seconds`. False: some are still busy.
     ///
     /// # Errors
     /// What `Thread.join` raises.
-    pub fn stop(self, py: Python<'_>, seconds: f64) -> PyResult<bool> {
+    pub fn stop(&self, py: Python<'_>, seconds: f64) -> PyResult<bool> {
         self.seats.stop();
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs_f64(seconds);
         for thread in &self.threads {

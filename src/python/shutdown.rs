@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict};
 
-/// Joins the application's non-daemon threads for at most `limit`, runs `atexit` hooks and flushes
-/// `sys.stdout` and `sys.stderr`. Errors are printed: nobody is left to handle them.
-pub fn finish(py: Python<'_>, limit: Duration) {
-    for step in [join_threads(py, limit), run_atexit(py)] {
+/// Joins the application's non-daemon threads, all but the pool's `own`, for at most `limit`, runs `atexit` hooks and
+/// flushes `sys.stdout` and `sys.stderr`. Errors are printed: nobody is left to handle them.
+pub fn finish(py: Python<'_>, own: &[Py<PyAny>], limit: Duration) {
+    for step in [join_threads(py, own, limit), run_atexit(py)] {
         if let Err(error) = step {
             error.display(py);
         }
@@ -19,14 +19,14 @@ pub fn finish(py: Python<'_>, limit: Duration) {
     flush(py);
 }
 
-fn join_threads(py: Python<'_>, limit: Duration) -> PyResult<()> {
+fn join_threads(py: Python<'_>, own: &[Py<PyAny>], limit: Duration) -> PyResult<()> {
     let threading = py.import("threading")?;
     let main = threading.call_method0("main_thread")?;
     let deadline = Instant::now() + limit;
     tell_executors(py, &threading, limit)?;
     for thread in threading.call_method0("enumerate")?.try_iter()? {
         let thread = thread?;
-        if thread.is(&main) || thread.getattr("daemon")?.is_truthy()? {
+        if thread.is(&main) || own.iter().any(|own| thread.is(own)) || thread.getattr("daemon")?.is_truthy()? {
             continue;
         }
         let left = deadline.saturating_duration_since(Instant::now());

@@ -85,7 +85,7 @@ pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
     if let Err(error) = pool.stop(py, patience.as_secs_f64()) {
         error.display(py);
     }
-    shutdown::finish(py, THREADS_END);
+    shutdown::finish(py, pool.threads(), THREADS_END);
     tracing::info!("stopped");
     drop(flush);
     exit_now(code)
@@ -109,7 +109,7 @@ pub fn check(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
     lines.extend(table(&resolved.origins));
     lines.extend(resolved.notes.iter().map(|note| format!("warning: {note}")));
     console::print(&lines.join("\n"));
-    shutdown::finish(py, THREADS_END);
+    shutdown::finish(py, &[], THREADS_END);
     exit_now(0)
 }
 

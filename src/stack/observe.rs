@@ -64,6 +64,8 @@ struct Record {
     start: Instant,
     status: u16,
     bytes: u64,
+    /// Length of the body, where it is known from the start.
+    expected: Option<u64>,
     complete: bool,
 }
 
@@ -141,6 +143,7 @@ where
                 start: Instant::now(),
                 status: 0,
                 bytes: 0,
+                expected: None,
                 complete: false,
             })
         });
@@ -172,6 +175,7 @@ where
         if let Some(record) = observation.as_mut().and_then(|observation| observation.record.as_mut()) {
             record.status = response.status().as_u16();
             // hyper never polls a body that is over before it began (HEAD, 204, 304).
+            record.expected = response.body().size_hint().exact();
             record.complete = response.body().is_end_stream() || record.method == http::Method::HEAD;
         }
         Poll::Ready(Ok(response.map(|body| Observed { body, observation })))
@@ -202,7 +206,8 @@ where
             match &frame {
                 Some(Ok(frame)) => {
                     record.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
-                    record.complete = this.body.is_end_stream();
+                    // hyper drops a body of known length with its last byte, without asking for the end.
+                    record.complete = record.expected == Some(record.bytes) || this.body.is_end_stream();
                 }
                 Some(Err(_)) => record.complete = false,
                 None => record.complete = true,

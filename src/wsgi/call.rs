@@ -121,7 +121,6 @@ fn send(py: Python<'_>, iterable: &Bound<'_, PyAny>, start_response: &StartRespo
                 return Err(not_started());
             }
             response.complete(py, &views);
-            response.finish();
             return Ok(());
         }
     }
@@ -135,7 +134,6 @@ fn send(py: Python<'_>, iterable: &Bound<'_, PyAny>, start_response: &StartRespo
         // write() may have sent a part already; only then is the file read here.
         if !response.is_committed() {
             response.file(slice);
-            response.finish();
             return Ok(());
         }
     }

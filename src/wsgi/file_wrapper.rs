@@ -69,9 +69,10 @@ impl FileWrapper {
             return Ok(None);
         }
         let number: i32 = filelike.call_method0("fileno")?.extract()?;
-        let Ok(offset) = filelike.call_method0("tell")?.extract::<u64>() else { return Ok(None) };
-        Ok(regular(number)?
-            .map(|(file, len)| FileSlice::new(FileSource::Open(Arc::new(file)), offset, len.saturating_sub(offset))))
+        let Some((file, len)) = regular(number)? else { return Ok(None) };
+        let offset: u64 = filelike.call_method0("tell")?.extract()?;
+        let source = FileSource::Open(Arc::new(file));
+        Ok(Some(FileSlice::new(source, offset, len.saturating_sub(offset))))
     }
 }
 

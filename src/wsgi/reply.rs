@@ -78,7 +78,7 @@ impl Response {
         }
         let Some(head) = &self.head else { return Flow::Continue };
         if self.is_bodiless(head) {
-            self.commit_bodiless(None);
+            self.commit_bodiless();
             return Flow::Enough;
         }
         self.declared = head.declared;
@@ -86,7 +86,7 @@ impl Response {
             // All of it, in one chunk: nothing to stream.
             Some(declared) if declared <= chunk.len() as u64 && chunk.len() <= MEMORY_MARK => {
                 let chunk = self.fit(chunk);
-                self.sent += chunk.len() as u64;
+                self.sent = chunk.len() as u64;
                 self.commit(ReplyBody::Full(Bytes::copy_from_slice(chunk)));
                 Flow::Continue
             }
@@ -97,76 +97,70 @@ impl Response {
         }
     }
 
-    /// The whole body at once: a list or tuple of chunks.
+    /// All chunks there will be, at once: a list or tuple.
     pub fn complete(&mut self, py: Python<'_>, chunks: &[&[u8]]) {
         let total: usize = chunks.iter().map(|chunk| chunk.len()).sum();
-        let Some(head) = &self.head else { return };
-        if self.is_committed() || total > MEMORY_MARK {
-            // Content-Length for a large body too: it is all here.
-            if let Some(head) = &mut self.head {
-                head.declare(total as u64);
+        if let Some(head) = &mut self.head {
+            if is_bodiless(head.status) || (self.head_request && total == 0) {
+                self.commit_bodiless();
+            } else {
+                let declared = head.declare(total as u64);
+                if self.head_request {
+                    self.commit_bodiless();
+                } else if total > 0 && total <= MEMORY_MARK && declared <= total as u64 {
+                    self.declared = Some(declared);
+                    let body = match chunks {
+                        [only] => Bytes::copy_from_slice(self.fit(only)),
+                        many => Bytes::from(many.concat()).split_to(self.fit_len(total)),
+                    };
+                    self.sent = body.len() as u64;
+                    self.commit(ReplyBody::Full(body));
+                }
             }
+        }
+        if !self.is_committed() || self.writer.is_some() {
             for chunk in chunks {
                 if self.write(py, chunk) == Flow::Enough {
                     break;
                 }
             }
-            return;
         }
-        if self.is_bodiless(head) {
-            self.commit_bodiless(Some(total as u64));
-            return;
-        }
-        self.declared = head.declared;
-        let body = match chunks {
-            [only] => Bytes::copy_from_slice(self.fit(only)),
-            many => {
-                let all = many.concat();
-                Bytes::copy_from_slice(self.fit(&all))
-            }
-        };
-        self.sent = body.len() as u64;
-        self.commit(ReplyBody::Full(body));
+        self.finish();
     }
 
-    /// The body is the rest of a real file.
-    pub fn file(&mut self, mut slice: FileSlice) {
+    /// The body is the rest of a real file. One shorter than Content-Length aborts the response where the file ends.
+    pub fn file(&mut self, slice: FileSlice) {
         let Some(head) = &mut self.head else { return };
-        match head.declared {
-            Some(declared) => slice.truncate(declared),
-            None => head.declare(slice.remaining()),
-        }
-        self.declared = head.declared;
-        self.sent = slice.remaining();
-        if self.head.as_ref().is_some_and(|head| self.is_bodiless(head)) {
-            self.commit_bodiless(None);
+        let declared = head.declare(slice.remaining());
+        if self.head_request || is_bodiless(head.status) {
+            self.commit_bodiless();
         } else {
-            self.commit(ReplyBody::File(slice));
+            self.commit(ReplyBody::File(slice.with_len(declared)));
         }
     }
 
-    /// The application has given all it has.
+    /// The application has given all it has. A response that is shorter than its Content-Length is aborted, so that
+    /// no client takes it, or the next response on the connection, for the rest.
     pub fn finish(&mut self) {
         if let Some(head) = &self.head {
-            self.declared = head.declared;
             if self.is_bodiless(head) {
-                self.commit_bodiless(None);
-            } else {
+                self.commit_bodiless();
+            } else if head.declared.unwrap_or(0) == 0 {
                 self.commit(ReplyBody::Full(Bytes::new()));
+            } else {
+                self.declared = head.declared;
+                self.open_pipe();
             }
         }
-        if let Some(writer) = self.writer.take() {
-            writer.finish();
-        }
-        if let (Some(declared), false) = (self.declared, self.head_request)
-            && self.sent < declared
-        {
-            tracing::warn!(
+        let Some(writer) = self.writer.take() else { return };
+        match self.declared {
+            Some(declared) if self.sent < declared => tracing::warn!(
                 reason = "app-short-body",
                 declared,
                 sent = self.sent,
                 "the application sent less than its Content-Length; the connection is closed"
-            );
+            ),
+            _ => writer.finish(),
         }
     }
 
@@ -207,12 +201,16 @@ impl Response {
 
     /// As much of `chunk` as Content-Length has room for.
     fn fit<'a>(&self, chunk: &'a [u8]) -> &'a [u8] {
-        let Some(declared) = self.declared else { return chunk };
+        &chunk[..self.fit_len(chunk.len())]
+    }
+
+    fn fit_len(&self, len: usize) -> usize {
+        let Some(declared) = self.declared else { return len };
         let room = usize::try_from(declared.saturating_sub(self.sent)).unwrap_or(usize::MAX);
-        if chunk.len() > room {
+        if len > room {
             self.warn_cut();
         }
-        &chunk[..chunk.len().min(room)]
+        len.min(room)
     }
 
     fn warn_cut(&self) {
@@ -223,22 +221,17 @@ impl Response {
         );
     }
 
-    /// No body whatever the application gives: HEAD, 204, 304 (RFC 9110 §6.4.1).
     fn is_bodiless(&self, head: &Head) -> bool {
-        self.head_request || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+        self.head_request || is_bodiless(head.status)
     }
 
-    /// `total`: what the body of a GET would have had.
-    fn commit_bodiless(&mut self, total: Option<u64>) {
-        if let Some(head) = &mut self.head {
-            match (head.status, total) {
-                // RFC 9110 §8.6: no Content-Length with 204.
-                (StatusCode::NO_CONTENT, _) => drop(head.headers.remove(header::CONTENT_LENGTH)),
-                (StatusCode::NOT_MODIFIED, _) | (_, None) => {}
-                (_, Some(total)) => head.declare(total),
-            }
+    fn commit_bodiless(&mut self) {
+        if let Some(head) = &mut self.head
+            && head.status == StatusCode::NO_CONTENT
+        {
+            // RFC 9110 §8.6: no Content-Length with 204.
+            head.headers.remove(header::CONTENT_LENGTH);
         }
-        self.declared = None;
         self.commit(ReplyBody::Full(Bytes::new()));
     }
 
@@ -257,15 +250,20 @@ impl Response {
 }
 
 impl Head {
-    /// Content-Length, unless the application has set one.
-    fn declare(&mut self, len: u64) {
-        if self.declared.is_none() {
-            self.declared = Some(len);
+    /// Content-Length: the application's, else `len`.
+    fn declare(&mut self, len: u64) -> u64 {
+        *self.declared.get_or_insert_with(|| {
             self.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
-        }
+            len
+        })
     }
 
     fn reply(self, body: ReplyBody) -> Reply {
         Reply { status: self.status, reason: self.reason, headers: self.headers, body }
     }
+}
+
+/// No body whatever the application gives (RFC 9110 §6.4.1).
+fn is_bodiless(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }

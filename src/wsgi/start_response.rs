@@ -117,7 +117,11 @@ fn checked(status: &Bound<'_, PyString>, headers: &Bound<'_, PyList>) -> PyResul
             continue;
         }
         if name == header::CONTENT_LENGTH {
-            declared = Some(content_length(&value)?);
+            let length = content_length(&value)?;
+            if declared.is_some_and(|other| other != length) {
+                return Err(PyValueError::new_err("two Content-Length headers with different values (RFC 9110 §8.6)"));
+            }
+            declared = Some(length);
             map.insert(name, value);
         } else {
             map.append(name, value);

@@ -34,7 +34,8 @@ fn connection_close() {
 }
 
 #[test]
-fn a_client_that_ended_its_sending_half_still_gets_its_answer() {
+fn a_client_that_ended_its_sending_half_has_left() {
+    // docs/decisions/002: closed at once, with the whole answer if it was quicker, never with a part of it.
     let server = Server::start();
     for request in
         ["GET /half HTTP/1.1\r\nHost: a\r\n\r\n", "POST /half HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"]
@@ -42,9 +43,10 @@ fn a_client_that_ended_its_sending_half_still_gets_its_answer() {
         let mut conn = server.connect();
         conn.send(request);
         conn.end_sending();
-        assert!(conn.answer().body.ends_with("/half 0 "));
-        conn.assert_closed();
+        let answer = String::from_utf8_lossy(&conn.rest()).into_owned();
+        assert!(answer.is_empty() || answer.ends_with("/half 0 "), "{answer}");
     }
+    server.assert_alive();
 }
 
 #[test]
