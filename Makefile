@@ -61,7 +61,7 @@ run: binary $(EXAMPLE_VENV)/.ready ## serve the Django example on http://127.0.0
 	@exec $(BINARY) --chdir examples/django_site --venv $(EXAMPLE_VENV) --bind $(BIND)
 
 .PHONY: test
-test: lint test-rust test-wsgi ## everything CI runs: lint, cargo test, the wheel, pytest over binary and wheel
+test: lint test-rust test-wsgi test-pythons ## everything CI runs: lint, cargo test, the wheel, pytest over binary and wheel
 	@echo "All passed."
 
 .PHONY: fmt
@@ -115,13 +115,17 @@ clippy: $(PYTHON_FILE)
 
 .PHONY: test-rust
 test-rust: $(PYTHON_FILE) ## cargo test (ARGS=…)
-	$(stage) "cargo test" env PYO3_PYTHON=$(python) cargo test $(locked) $(ARGS)
+	$(stage) "cargo test" env PYO3_PYTHON=$(python) cargo test --no-fail-fast $(locked) $(ARGS)
 
 .PHONY: test-wsgi
 test-wsgi: binary $(TEST_VENV)/.wheel ## stubs, and pytest over binary and wheel (ARGS=…)
 	$(stage) "stubtest" bash -c 'cd $(TARGET) && $(TEST_VENV)/bin/python -m mypy.stubtest monopod'
 	$(stage) "pytest" env MONOPOD_BINARY=$(BINARY) MONOPOD_WHEEL=$(TEST_VENV)/bin/monopod \
 		$(TEST_VENV)/bin/python -m pytest $(ARGS)
+
+.PHONY: test-pythons
+test-pythons: $(PYTHON_FILE) ## build for every Python from 3.10 to 3.13 on this machine
+	$(stage) "each Python" scripts/each-python
 
 # --- files ---
 

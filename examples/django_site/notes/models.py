@@ -26,9 +26,7 @@ class Note(models.Model):
     title = models.CharField(max_length=120)
     body = models.TextField(blank=True)
     tags = models.ManyToManyField(Tag, blank=True, related_name="notes")
-    attachment = models.FileField(
-        upload_to="attachments/%Y/%m/", max_length=255, blank=True, db_index=True
-    )
+    attachment = models.FileField(upload_to="attachments/%Y/%m/", max_length=255, blank=True, db_index=True)
     created = models.DateTimeField(auto_now_add=True)
     updated = models.DateTimeField(auto_now=True)
 
