@@ -4,4 +4,5 @@
 
 pub mod accept;
 pub mod conn;
+pub mod guard;
 pub mod listen;

@@ -106,6 +106,54 @@ impl Fault {
         Self::new(Blame::Client, StatusCode::NOT_IMPLEMENTED, "method-refused")
     }
 
+    /// A request head that RFC 9112 does not allow; `reason` says in what.
+    #[must_use]
+    pub const fn bad_head(reason: &'static str) -> Self {
+        Self::new(Blame::Client, StatusCode::BAD_REQUEST, reason)
+    }
+
+    /// A chunked body that RFC 9112 §7.1 does not allow.
+    #[must_use]
+    pub const fn bad_chunk() -> Self {
+        Self::new(Blame::Client, StatusCode::BAD_REQUEST, "bad-chunk")
+    }
+
+    /// The request line is longer than `--max-request-line`.
+    #[must_use]
+    pub const fn request_line_too_long() -> Self {
+        Self::new(Blame::Client, StatusCode::URI_TOO_LONG, "request-line-too-long")
+    }
+
+    /// A header is longer than `--max-header-size`, or all of them are too long together (RFC 6585 §5).
+    #[must_use]
+    pub const fn header_too_large() -> Self {
+        Self::new(Blame::Client, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "header-too-large")
+    }
+
+    /// More headers than `--max-headers` (RFC 6585 §5).
+    #[must_use]
+    pub const fn too_many_headers() -> Self {
+        Self::new(Blame::Client, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too-many-headers")
+    }
+
+    /// The head was not complete within `--header-timeout`.
+    #[must_use]
+    pub const fn header_timeout() -> Self {
+        Self::new(Blame::Client, StatusCode::REQUEST_TIMEOUT, "header-timeout")
+    }
+
+    /// The body stood still for `--body-timeout`, or came slower than `--min-rate`.
+    #[must_use]
+    pub const fn body_timeout() -> Self {
+        Self::new(Blame::Client, StatusCode::REQUEST_TIMEOUT, "body-timeout")
+    }
+
+    /// A version of HTTP that is not spoken here (RFC 9110 §15.6.6).
+    #[must_use]
+    pub const fn version_refused() -> Self {
+        Self::new(Blame::Client, StatusCode::HTTP_VERSION_NOT_SUPPORTED, "version-refused")
+    }
+
     /// The plain page for this fault.
     #[must_use]
     pub fn response<B: From<String>>(&self) -> Response<B> {
