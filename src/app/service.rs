@@ -11,6 +11,7 @@ use hyper::ext::ReasonPhrase;
 use super::backend::Backend;
 use super::body::AppBody;
 use crate::exchange::replies::Reply;
+use crate::exchange::request::BodyLimits;
 use crate::exchange::{Client, Job, Replies, RequestHead, Spool, Spooled, request};
 use crate::semantics::fault::{Blame, Fault};
 
@@ -19,8 +20,7 @@ pub struct App {
     pub backend: Backend,
     pub replies: Replies,
     pub spool: Spool,
-    /// `--max-body-size`, bytes.
-    pub max_body_size: u64,
+    pub body_limits: BodyLimits,
 }
 
 impl App {
@@ -37,7 +37,7 @@ impl App {
         let body = if body.is_end_stream() {
             Spooled::Empty
         } else {
-            request::collect(body, self.max_body_size, &self.spool).await?
+            request::collect(body, &self.body_limits, &self.spool).await?
         };
         let (reply, outcome) = self.replies.handle();
         let job = Job { head: RequestHead { parts, client }, body, reply };
@@ -64,6 +64,8 @@ fn response(reply: Reply) -> Response<AppBody> {
 #[must_use]
 pub fn fault_page(fault: &Fault) -> Response<AppBody> {
     let mut response = fault.response();
+    // For the access record.
+    response.extensions_mut().insert(*fault);
     if matches!(fault.blame, Blame::Client | Blame::Gone) || fault.reason == "spool-failed" {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }

@@ -20,7 +20,9 @@ use clap::{Arg, ArgAction, ArgMatches, Args};
 
 use super::addresses::{bind, mount, root_path};
 use super::settings::{Bind, LogFormat, Mount};
-use super::values::{boolean, duration, level, log_format, memory, size, target, whole, workers};
+use super::values::{
+    boolean, duration, head_size, level, log_format, memory, size, size_or_zero, target, whole, workers,
+};
 
 /// All options, one struct per heading of `--help`.
 #[derive(Debug, Clone, Args)]
@@ -104,6 +106,38 @@ pub struct LimitOptions {
     /// Largest request body; a larger one is answered 413
     #[arg(long, value_name = "SIZE", value_parser = size, default_value = "100m")]
     pub max_body_size: u64,
+
+    /// Longest request line; a longer one is answered 414
+    #[arg(long, value_name = "SIZE", value_parser = head_size, default_value = "8k")]
+    pub max_request_line: u64,
+
+    /// Longest header, and four times that for all headers of a request; beyond it the answer is 431
+    #[arg(long, value_name = "SIZE", value_parser = head_size, default_value = "16k")]
+    pub max_header_size: u64,
+
+    /// Most headers of a request; one more is answered 431
+    #[arg(long, value_name = "N", value_parser = whole(1_usize, 10_000), default_value = "100")]
+    pub max_headers: usize,
+
+    /// How long a request's head may take to arrive before it is answered 408; 0: for ever
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s")]
+    pub header_timeout: Duration,
+
+    /// How long a request body may stand still before it is answered 408; 0: for ever
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "30s")]
+    pub body_timeout: Duration,
+
+    /// Bytes a second that a request body must bring on average after its first --body-timeout; 0: any rate
+    #[arg(long, value_name = "SIZE", value_parser = size_or_zero, default_value = "500")]
+    pub min_rate: u64,
+
+    /// How long a client may take nothing of its response before the connection is cut; 0: for ever
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "60s")]
+    pub write_timeout: Duration,
+
+    /// How long a connection may stay open between two requests; 0: it closes after each
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "75s")]
+    pub keep_alive: Duration,
 
     /// Requests that may wait for a thread; one more is answered 503 [default: 16 per thread]
     #[arg(long, value_name = "N", value_parser = whole(1_usize, 1_000_000))]

@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Arg, FromArgMatches};
 
@@ -113,6 +114,14 @@ fn settings(options: Options, chdir: Option<PathBuf>, host: &Host) -> Settings {
         },
         limits: Limits {
             max_body_size: limits.max_body_size,
+            max_request_line: usize::try_from(limits.max_request_line).unwrap_or(usize::MAX),
+            max_header_size: usize::try_from(limits.max_header_size).unwrap_or(usize::MAX),
+            max_headers: limits.max_headers,
+            header_timeout: unless_zero(limits.header_timeout),
+            body_timeout: unless_zero(limits.body_timeout),
+            min_rate: limits.min_rate,
+            write_timeout: unless_zero(limits.write_timeout),
+            keep_alive: unless_zero(limits.keep_alive),
             queue_size: limits.queue_size,
             queue_timeout: limits.queue_timeout,
         },
@@ -122,12 +131,16 @@ fn settings(options: Options, chdir: Option<PathBuf>, host: &Host) -> Settings {
     }
 }
 
+/// Zero switches a time limit off.
+fn unless_zero(limit: Duration) -> Option<Duration> {
+    (!limit.is_zero()).then_some(limit)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::settings::{Bind, LogFormat};
     use super::super::values::MIB;
     use super::*;
-    use std::time::Duration;
 
     fn host(cwd: &std::path::Path) -> Host {
         Host {

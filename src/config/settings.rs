@@ -115,6 +115,22 @@ pub struct StaticFiles {
 pub struct Limits {
     /// Largest request body in bytes (`--max-body-size`); at least 1.
     pub max_body_size: u64,
+    /// Longest request line in bytes (`--max-request-line`).
+    pub max_request_line: usize,
+    /// Longest header in bytes (`--max-header-size`); all headers of a request may be four times as long.
+    pub max_header_size: usize,
+    /// Most headers of a request (`--max-headers`); at least 1.
+    pub max_headers: usize,
+    /// How long a head may take to arrive (`--header-timeout`); `None`: for ever.
+    pub header_timeout: Option<Duration>,
+    /// How long a body may stand still (`--body-timeout`); `None`: for ever.
+    pub body_timeout: Option<Duration>,
+    /// Bytes a second that a body must bring on average (`--min-rate`); 0: any rate.
+    pub min_rate: u64,
+    /// How long a client may take nothing of its response (`--write-timeout`); `None`: for ever.
+    pub write_timeout: Option<Duration>,
+    /// How long a connection may be idle between requests (`--keep-alive`); `None`: it closes after each.
+    pub keep_alive: Option<Duration>,
     /// Requests that may wait for a thread (`--queue-size`); at least 1.
     pub queue_size: usize,
     /// How long a request may wait for a thread (`--queue-timeout`).

@@ -73,6 +73,23 @@ pub fn size(text: &str) -> Result<u64, String> {
     bytes(text).filter(|size| *size > 0).ok_or_else(|| wants(sizes, text))
 }
 
+/// A size in bytes as [`size`] reads it, or 0.
+///
+/// # Errors
+/// No size at all, or more than 2⁶⁴ − 1 bytes.
+pub fn size_or_zero(text: &str) -> Result<u64, String> {
+    bytes(text).ok_or_else(|| wants("a size, such as `500`, `2k` or 0", text))
+}
+
+/// A size from 256 bytes to 1 MiB, for the parts of a request head.
+///
+/// # Errors
+/// As [`size`], or outside these bounds.
+pub fn head_size(text: &str) -> Result<u64, String> {
+    let sizes = "a size from 256 to 1m, such as `8k` or a number of bytes";
+    bytes(text).filter(|size| (256..=MIB).contains(size)).ok_or_else(|| wants(sizes, text))
+}
+
 /// A size in bytes of at least 1 MiB.
 ///
 /// # Errors
@@ -207,6 +224,10 @@ mod tests {
         }
         assert_eq!(memory("1m"), Ok(MIB));
         assert!(memory("1023k").is_err());
+        assert_eq!(size_or_zero("0"), Ok(0));
+        assert!(size_or_zero("none").is_err());
+        assert_eq!(head_size("8k"), Ok(8 * KIB));
+        assert!(head_size("255").is_err() && head_size("2m").is_err());
     }
 
     #[test]

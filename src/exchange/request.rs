@@ -5,45 +5,86 @@
 
 use std::error::Error;
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Body;
+use tokio::time::{Instant, timeout_at};
 
 use super::spool::{Spool, Spooled};
 use crate::semantics::fault::Fault;
 
-/// Reads `body` to its end, at most `limit` bytes (`--max-body-size`).
+/// What a request body may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyLimits {
+    /// Bytes at most (`--max-body-size`).
+    pub size: u64,
+    /// How long it may stand still (`--body-timeout`); `None`: for ever.
+    pub stall: Option<Duration>,
+    /// Bytes a second on average, once the first `stall` is over (`--min-rate`); 0: any rate.
+    pub rate: u64,
+}
+
+/// Reads `body` to its end.
 ///
 /// # Errors
-/// `body-too-large` (413) past the limit, `body-aborted` (400) when the client stopped or broke its
-/// framing, `spool-failed` (507) when the temp file could not take it.
-pub async fn collect<B>(body: B, limit: u64, spool: &Spool) -> Result<Spooled, Fault>
+/// `body-too-large` (413) past the limit, `body-timeout` (408) when it stalls or trickles, `body-aborted` (400) when
+/// the client stopped or broke its framing, `spool-failed` (507) when the temp file could not take it.
+pub async fn collect<B>(body: B, limits: &BodyLimits, spool: &Spool) -> Result<Spooled, Fault>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let mut body = body;
     // RFC 9110 §10.1.1: refuse by the announced length before a byte (or a 100-continue) is exchanged.
-    if body.size_hint().lower() > limit {
+    if body.size_hint().lower() > limits.size {
         return Err(Fault::body_too_large());
     }
-    let mut received: u64 = 0;
+    let mut pace = Pace::default();
     let mut writer = spool.writer();
-    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+    while let Some(frame) = pace.wait(limits, poll_fn(|cx| Pin::new(&mut body).poll_frame(cx))).await? {
         let frame = frame.map_err(|error| {
             tracing::debug!(error = %error.into(), "request body did not complete");
             Fault::body_aborted()
         })?;
         // Trailers (RFC 9110 §6.5) have no place in WSGI and are discarded.
         let Ok(chunk) = frame.into_data() else { continue };
-        received += chunk.len() as u64;
-        if received > limit {
+        pace.received += chunk.len() as u64;
+        if pace.received > limits.size {
             return Err(Fault::body_too_large());
         }
         writer.push(chunk).await.map_err(|error| spool_failed(&error))?;
     }
     writer.finish().await.map_err(|error| spool_failed(&error))
+}
+
+/// How fast a body comes. Knows the time only from its first wait on: a body that is there at once costs no clock.
+#[derive(Default)]
+struct Pace {
+    received: u64,
+    started: Option<Instant>,
+}
+
+impl Pace {
+    /// Awaits `frame` for as long as the limits allow.
+    async fn wait<F: Future>(&mut self, limits: &BodyLimits, frame: F) -> Result<F::Output, Fault> {
+        let mut frame = pin!(frame);
+        if let Poll::Ready(frame) = poll_fn(|cx| Poll::Ready(frame.as_mut().poll(cx))).await {
+            return Ok(frame);
+        }
+        let Some(stall) = limits.stall else { return Ok(frame.await) };
+        let now = Instant::now();
+        let started = *self.started.get_or_insert(now);
+        let mut deadline = now + stall;
+        // What came so far is due for this long: the grace, and a second for each `rate` bytes.
+        if let Some(due) = self.received.saturating_mul(1000).checked_div(limits.rate) {
+            let due = Duration::from_millis(due);
+            deadline = (started + stall).checked_add(due).map_or(deadline, |due| deadline.min(due));
+        }
+        timeout_at(deadline, frame).await.map_err(|_| Fault::body_timeout())
+    }
 }
 
 fn spool_failed(error: &std::io::Error) -> Fault {
@@ -57,6 +98,58 @@ mod tests {
     use crate::exchange::budget::Budget;
     use http_body_util::{Full, StreamBody};
 
+    fn limits(size: u64) -> BodyLimits {
+        BodyLimits { size, stall: Some(Duration::from_secs(30)), rate: 500 }
+    }
+
+    /// Reads a body of which `size` bytes come `every`; how long it took until it was complete or refused.
+    async fn trickle(size: usize, every: Duration, chunks: usize) -> (Duration, Option<&'static str>) {
+        let (send, receive) = tokio::sync::mpsc::channel::<()>(1);
+        tokio::spawn(async move {
+            for _ in 0..chunks {
+                tokio::time::sleep(every).await;
+                if send.send(()).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let body = Trickle { receive, size };
+        let started = Instant::now();
+        let collected = collect(body, &limits(1 << 20), &spool()).await;
+        (started.elapsed(), collected.err().map(|fault| fault.reason))
+    }
+
+    struct Trickle {
+        receive: tokio::sync::mpsc::Receiver<()>,
+        size: usize,
+    }
+
+    impl Body for Trickle {
+        type Data = Bytes;
+        type Error = std::io::Error;
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            cx: &mut std::task::Context<'_>,
+        ) -> Poll<Option<Result<http_body::Frame<Bytes>, std::io::Error>>> {
+            let size = self.size;
+            self.receive.poll_recv(cx).map(|more| more.map(|()| Ok(http_body::Frame::data(vec![0; size].into()))))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_stands_still_or_trickles_is_timed_out_and_a_steady_one_is_not() {
+        let seconds = Duration::from_secs;
+        assert_eq!(trickle(600, seconds(1), 120).await, (seconds(120), None), "600 bytes a second");
+        assert_eq!(trickle(1000, seconds(29), 1).await, (seconds(29), None));
+        let (took, reason) = trickle(1000, seconds(31), 1).await;
+        assert_eq!((took.as_secs(), reason), (30, Some("body-timeout")), "stands still");
+        let (took, reason) = trickle(1, seconds(1), 1000).await;
+        assert_eq!((took.as_secs(), reason), (30, Some("body-timeout")), "a byte a second, after the grace");
+        let (took, reason) = trickle(250, seconds(1), 1000).await;
+        assert_eq!(reason, Some("body-timeout"));
+        assert!((58..=61).contains(&took.as_secs()), "half the rate lasts as long again: {took:?}");
+    }
+
     fn spool() -> Spool {
         Spool { budget: Budget::new(1 << 20), temp_dir: std::env::temp_dir().into() }
     }
@@ -64,16 +157,16 @@ mod tests {
     #[tokio::test]
     async fn the_limit_is_exact_for_announced_and_chunked_bodies() {
         let announced = |n: usize| Full::new(Bytes::from(vec![7; n]));
-        assert_eq!(collect(announced(10), 10, &spool()).await.unwrap().len(), 10);
-        assert_eq!(collect(announced(11), 10, &spool()).await.unwrap_err().status, 413);
+        assert_eq!(collect(announced(10), &limits(10), &spool()).await.unwrap().len(), 10);
+        assert_eq!(collect(announced(11), &limits(10), &spool()).await.unwrap_err().status, 413);
 
         let chunked = |n: usize| {
             let frame = || Ok::<_, std::io::Error>(http_body::Frame::data(Bytes::from_static(b"x")));
             let frames: Vec<_> = std::iter::repeat_with(frame).take(n).collect();
             StreamBody::new(futures_stream(frames))
         };
-        assert_eq!(collect(chunked(10), 10, &spool()).await.unwrap().len(), 10);
-        assert_eq!(collect(chunked(11), 10, &spool()).await.unwrap_err().status, 413);
+        assert_eq!(collect(chunked(10), &limits(10), &spool()).await.unwrap().len(), 10);
+        assert_eq!(collect(chunked(11), &limits(10), &spool()).await.unwrap_err().status, 413);
     }
 
     #[tokio::test]
@@ -82,7 +175,7 @@ mod tests {
             Ok(http_body::Frame::data(Bytes::from_static(b"half"))),
             Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof)),
         ];
-        let fault = collect(StreamBody::new(futures_stream(frames)), 10, &spool()).await.unwrap_err();
+        let fault = collect(StreamBody::new(futures_stream(frames)), &limits(10), &spool()).await.unwrap_err();
         assert_eq!(fault.reason, "body-aborted");
     }
 

@@ -1,4 +1,4 @@
-//! One HTTP/1 connection: hyper between a socket and the stack.
+//! One HTTP/1 connection: hyper between a stream and the stack.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -15,11 +15,22 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tower::Service;
 
-/// Bytes of head and body that hyper reads ahead of us, at most; holds the largest head allowed.
+/// Bytes of head and body that hyper reads ahead of us, at least; it holds the largest head that the guard lets pass.
 const READ_AHEAD: usize = 128 * 1024;
 
+/// What of hyper's behaviour the settings decide.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// A connection may serve more than one request.
+    pub keep_alive: bool,
+    /// Bytes of the largest head that the guard lets pass.
+    pub head: usize,
+    /// Headers that the guard lets pass (`--max-headers`).
+    pub headers: usize,
+}
+
 /// Serves requests on `stream` until either side closes it, or `drain` asks and the request in flight is done.
-pub async fn serve<S, T, B>(stream: S, service: T, drain: Watcher)
+pub async fn serve<S, T, B>(stream: S, options: Options, service: T, drain: Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     T: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
@@ -28,12 +39,19 @@ where
 {
     let mut http = http1::Builder::new();
     // pipeline_flush stays off: with it hyper takes the whole body into memory, whatever the client reads.
-    http.max_buf_size(READ_AHEAD);
+    http.keep_alive(options.keep_alive).max_buf_size(options.head.max(READ_AHEAD));
+    if options.headers > HYPERS_HEADERS {
+        // Only then, as hyper allocates for each request once this is set.
+        http.max_headers(options.headers);
+    }
     let conn = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     if let Err(error) = drain.watch(conn).await {
         log(&error);
     }
 }
+
+/// Headers that hyper parses without an allocation.
+const HYPERS_HEADERS: usize = 100;
 
 /// A broken connection is the client's affair: told at debug level with its cause.
 fn log(error: &hyper::Error) {

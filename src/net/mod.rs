@@ -1,4 +1,4 @@
-//! Bytes in and out: listeners, accepting, one HTTP connection.
+//! Bytes in and out: listeners, accepting, the guarded stream, one HTTP connection.
 //!
 //! Knows sockets and hyper; what answers a request is handed in as a service.
 
@@ -6,3 +6,4 @@ pub mod accept;
 pub mod conn;
 pub mod guard;
 pub mod listen;
+pub mod stream;

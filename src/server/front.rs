@@ -14,12 +14,16 @@ use super::phase::{Phase, Phases};
 use crate::app::backend::Backend;
 use crate::app::queue::Queue;
 use crate::app::service::App;
-use crate::config::settings::Settings;
+use crate::config::settings::{Limits, Settings};
+use crate::exchange::request::BodyLimits;
 use crate::exchange::{Client, Crew, Replies, Spool};
 use crate::net::accept::{self, Serve};
 use crate::net::conn;
+use crate::net::guard::HeadLimits;
 use crate::net::listen::Listener;
+use crate::net::stream::{Stream, Timeouts};
 use crate::stack::observe::InFlight;
+use crate::stack::turns::Turns;
 use crate::stack::{self, Front};
 use crate::static_files::StaticFiles;
 use crate::sys::process::exit_now;
@@ -74,12 +78,13 @@ async fn live(wiring: Wiring, ready: oneshot::Receiver<Ready>) -> io::Result<End
         return Ok(Ended::Failed("the application did not start".into()));
     };
     share_core();
+    let limits = &wiring.settings.limits;
     let front = Arc::new(Front {
         app: App {
             backend: Backend::new(wiring.queue, wiring.crew, wiring.replies.clone()),
             replies: wiring.replies.clone(),
             spool: wiring.spool,
-            max_body_size: wiring.settings.limits.max_body_size,
+            body_limits: BodyLimits { size: limits.max_body_size, stall: limits.body_timeout, rate: limits.min_rate },
         },
         static_files,
         root_path: wiring.settings.serve.root_path.clone(),
@@ -94,7 +99,11 @@ async fn live(wiring: Wiring, ready: oneshot::Receiver<Ready>) -> io::Result<End
     let connections = Arc::new(GracefulShutdown::new());
     let mut accepting = JoinSet::new();
     for listener in listeners {
-        let serve = Connections { front: Arc::clone(&front), drain: Arc::clone(&connections) };
+        let serve = Connections {
+            front: Arc::clone(&front),
+            drain: Arc::clone(&connections),
+            edge: Edge::new(&wiring.settings.limits),
+        };
         accepting.spawn(accept::accept(listener, serve));
     }
     phases.advance(Phase::Ready);
@@ -129,6 +138,39 @@ fn share_core() {
 struct Connections {
     front: Arc<Front>,
     drain: Arc<GracefulShutdown>,
+    edge: Edge,
+}
+
+/// What the limits say to a connection.
+#[derive(Clone, Copy)]
+struct Edge {
+    head: HeadLimits,
+    timeouts: Timeouts,
+    options: conn::Options,
+}
+
+impl Edge {
+    fn new(limits: &Limits) -> Self {
+        let head = HeadLimits {
+            request_line: limits.max_request_line,
+            header: limits.max_header_size,
+            headers: limits.max_header_size * 4,
+            count: limits.max_headers,
+        };
+        Self {
+            head,
+            timeouts: Timeouts {
+                header: limits.header_timeout,
+                keep_alive: limits.keep_alive,
+                write: limits.write_timeout,
+            },
+            options: conn::Options {
+                keep_alive: limits.keep_alive.is_some(),
+                head: head.request_line + head.headers + head.header,
+                headers: head.count,
+            },
+        }
+    }
 }
 
 impl Serve for Connections {
@@ -136,7 +178,9 @@ impl Serve for Connections {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let stack = stack::stack(&self.front, &Arc::new(client));
-        tokio::spawn(conn::serve(stream, stack, self.drain.watcher()));
+        let turns = Arc::new(Turns::default());
+        let stack = stack::stack(&self.front, &Arc::new(client), &turns);
+        let stream = Stream::new(stream, self.edge.head, self.edge.timeouts, turns);
+        tokio::spawn(conn::serve(stream, self.edge.options, stack, self.drain.watcher()));
     }
 }

@@ -1,7 +1,9 @@
-//! Refuses requests that no application should see, by their head alone.
+//! Refuses requests that no application should see, by their head alone, and answers those that the connection's
+//! stream refused before they were requests.
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{HeaderValue, Method, Request, Response, Version, header};
@@ -12,15 +14,26 @@ use crate::app::service::fault_page;
 use crate::semantics::fault::Fault;
 
 use super::route::FrontBody;
+use super::turns::Turns;
 
 /// Puts the guard before a service.
-#[derive(Clone, Copy, Debug)]
-pub struct GuardLayer;
+#[derive(Clone, Debug)]
+pub struct GuardLayer {
+    turns: Arc<Turns>,
+}
+
+impl GuardLayer {
+    /// For the connection of `turns`.
+    #[must_use]
+    pub fn new(turns: &Arc<Turns>) -> Self {
+        Self { turns: Arc::clone(turns) }
+    }
+}
 
 impl<S> Layer<S> for GuardLayer {
     type Service = Guard<S>;
     fn layer(&self, inner: S) -> Guard<S> {
-        Guard { inner }
+        Guard { inner, turns: Arc::clone(&self.turns) }
     }
 }
 
@@ -28,6 +41,7 @@ impl<S> Layer<S> for GuardLayer {
 #[derive(Clone, Debug)]
 pub struct Guard<S> {
     inner: S,
+    turns: Arc<Turns>,
 }
 
 impl<S, B> Service<Request<B>> for Guard<S>
@@ -43,19 +57,26 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        if let Some(fault) = self.turns.begin() {
+            return GuardFuture::Refused { fault, stand_in: true };
+        }
         match check(&mut request) {
             Ok(()) => GuardFuture::Passed { inner: self.inner.call(request) },
-            Err(fault) => GuardFuture::Refused { fault },
+            Err(fault) => GuardFuture::Refused { fault, stand_in: false },
         }
     }
 }
+
+/// Marks the answer to a request that was never one: method and target are the stream's, not the client's.
+#[derive(Clone, Copy, Debug)]
+pub struct StandIn;
 
 pin_project! {
     /// See [`GuardLayer`].
     #[project = Projected]
     pub enum GuardFuture<F> {
         Passed { #[pin] inner: F },
-        Refused { fault: Fault },
+        Refused { fault: Fault, stand_in: bool },
     }
 }
 
@@ -68,9 +89,12 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         match self.project() {
             Projected::Passed { inner } => inner.poll(cx),
-            Projected::Refused { fault } => {
-                tracing::warn!(status = fault.status.as_u16(), reason = fault.reason, "request refused");
-                Poll::Ready(Ok(fault_page(fault).map(FrontBody::App)))
+            Projected::Refused { fault, stand_in } => {
+                let mut page = fault_page(fault).map(FrontBody::App);
+                if *stand_in {
+                    page.extensions_mut().insert(StandIn);
+                }
+                Poll::Ready(Ok(page))
             }
         }
     }

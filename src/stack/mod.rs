@@ -18,9 +18,11 @@ pub mod guard;
 pub mod observe;
 pub mod panic_net;
 pub mod route;
+pub mod turns;
 
 use observe::{InFlight, Observed};
 use route::FrontBody;
+use turns::Turns;
 
 /// What all connections share.
 pub struct Front {
@@ -32,21 +34,22 @@ pub struct Front {
     pub access_log: bool,
 }
 
-/// The stack for one connection.
+/// The stack for one connection, whose stream shares `turns`.
 pub fn stack(
     front: &Arc<Front>,
     client: &Arc<Client>,
+    turns: &Arc<Turns>,
 ) -> impl Service<Request<Incoming>, Response = Response<Observed<FrontBody>>, Error = Infallible, Future: Send>
 + Clone
 + Send
 + 'static {
     ServiceBuilder::new()
         // counts the request until its body has ended; writes its access record
-        .layer(observe::ObserveLayer::new(front, client))
+        .layer(observe::ObserveLayer::new(front, client, turns))
         // a panic below answers 500 and ends nobody else's request
         .layer(panic_net::PanicNetLayer)
-        // refuses what no application should see: CONNECT, bad targets, missing or repeated Host
-        .layer(guard::GuardLayer)
+        // answers what the stream refused; refuses what no application should see: CONNECT, bad targets
+        .layer(guard::GuardLayer::new(turns))
         // static files, or the application
         .service(route::route(Arc::clone(front), Arc::clone(client)))
 }

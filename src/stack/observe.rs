@@ -18,7 +18,10 @@ use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use super::Front;
+use super::guard::StandIn;
+use super::turns::Turns;
 use crate::exchange::Client;
+use crate::semantics::fault::Fault;
 use crate::telemetry::log::ACCESS;
 
 /// The number of requests in flight; clones count together.
@@ -32,18 +35,22 @@ impl InFlight {
         self.0.load(Ordering::Relaxed)
     }
 
-    fn enter(&self) -> InFlightGuard {
+    fn enter(&self, turns: &Arc<Turns>) -> InFlightGuard {
         self.0.fetch_add(1, Ordering::Relaxed);
-        InFlightGuard(self.clone())
+        InFlightGuard { in_flight: self.clone(), turns: Arc::clone(turns) }
     }
 }
 
 #[derive(Debug)]
-struct InFlightGuard(InFlight);
+struct InFlightGuard {
+    in_flight: InFlight,
+    turns: Arc<Turns>,
+}
 
 impl Drop for InFlightGuard {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
+        self.in_flight.0.fetch_sub(1, Ordering::Relaxed);
+        self.turns.end();
     }
 }
 
@@ -64,26 +71,32 @@ struct Record {
     start: Instant,
     status: u16,
     bytes: u64,
+    /// Why the request was refused or failed.
+    reason: &'static str,
     /// Length of the body, where it is known from the start.
     expected: Option<u64>,
     complete: bool,
+    /// The client never sent this request: the stream refused it before its head was complete or right.
+    stand_in: bool,
 }
 
 impl Drop for Record {
     fn drop(&mut self) {
         // Debug formatting escapes control characters and quotes: no value can forge a line or a field.
+        let (method, path) = if self.stand_in { ("-", "-") } else { (self.method.as_str(), self.target.path()) };
         let agent = self.user_agent.as_ref().map_or("", |agent| agent.to_str().unwrap_or("?"));
         tracing::info!(
             target: ACCESS,
             client = self.client.remote_addr,
-            method = self.method.as_str(),
-            path = self.target.path(),
+            method,
+            path,
             query = self.target.query().unwrap_or(""),
             version = ?self.version,
             status = self.status,
             bytes = self.bytes,
             ms = (self.start.elapsed().as_secs_f64() * 1_000_000.0).round() / 1000.0,
             complete = self.complete,
+            reason = self.reason,
             user_agent = agent,
             "request"
         );
@@ -94,14 +107,16 @@ impl Drop for Record {
 #[derive(Clone)]
 pub struct ObserveLayer {
     in_flight: InFlight,
+    turns: Arc<Turns>,
     client: Option<Arc<Client>>,
 }
 
 impl ObserveLayer {
-    /// Counts in `front`; keeps records of `client` when the access log is on.
+    /// Counts in `front` and in the connection's `turns`; keeps records of `client` when the access log is on.
     #[must_use]
-    pub fn new(front: &Front, client: &Arc<Client>) -> Self {
-        Self { in_flight: front.in_flight.clone(), client: front.access_log.then(|| Arc::clone(client)) }
+    pub fn new(front: &Front, client: &Arc<Client>, turns: &Arc<Turns>) -> Self {
+        let client = front.access_log.then(|| Arc::clone(client));
+        Self { in_flight: front.in_flight.clone(), turns: Arc::clone(turns), client }
     }
 }
 
@@ -143,11 +158,13 @@ where
                 start: Instant::now(),
                 status: 0,
                 bytes: 0,
+                reason: "",
                 expected: None,
                 complete: false,
+                stand_in: false,
             })
         });
-        let observation = Observation { _in_flight: self.layer.in_flight.enter(), record };
+        let observation = Observation { _in_flight: self.layer.in_flight.enter(&self.layer.turns), record };
         ObserveFuture { inner: self.inner.call(request), observation: Some(observation) }
     }
 }
@@ -174,6 +191,8 @@ where
         let mut observation = this.observation.take();
         if let Some(record) = observation.as_mut().and_then(|observation| observation.record.as_mut()) {
             record.status = response.status().as_u16();
+            record.reason = response.extensions().get::<Fault>().map_or("", |fault| fault.reason);
+            record.stand_in = response.extensions().get::<StandIn>().is_some();
             // hyper never polls a body that is over before it began (HEAD, 204, 304).
             record.expected = response.body().size_hint().exact();
             record.complete = response.body().is_end_stream() || record.method == http::Method::HEAD;

@@ -1,0 +1,305 @@
+//! The byte stream that hyper reads and writes: guarded, and under the timers that hyper does not have.
+//!
+//! Bytes go straight into hyper's buffer and are checked there; only an incomplete head is held back. What the guard
+//! refuses is replaced by a stand-in request, which the stack answers with the fault when its turn has come. Timers are
+//! set once and looked at when they fire, so a request costs none.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::guard::{Framer, HeadLimits, Refused};
+use crate::semantics::fault::Fault;
+use crate::stack::turns::Turns;
+
+/// What hyper reads in place of a refused head; `Turns` says that it is none.
+const STAND_IN: &[u8] = b"GET /refused HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
+/// How long a closing connection takes in what the client still sends, so that the answer is not lost to a reset
+/// (RFC 9112 §9.6).
+const LINGER: Duration = Duration::from_secs(2);
+/// And how much of it, in bytes.
+const LINGER_BYTES: usize = 16 * 1024 * 1024;
+
+/// How long the parts of a connection's life may take; `None`: as long as they like.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// A head, from its first byte (the first one: from the accept) to its last (`--header-timeout`).
+    pub header: Option<Duration>,
+    /// No request at all, between two (`--keep-alive`).
+    pub keep_alive: Option<Duration>,
+    /// Writing without the client taking a byte (`--write-timeout`).
+    pub write: Option<Duration>,
+}
+
+/// A guarded, timed connection.
+#[derive(Debug)]
+pub struct Stream<S> {
+    inner: S,
+    framer: Framer,
+    turns: Arc<Turns>,
+    timeouts: Timeouts,
+    /// The beginning of a head, not passed on yet.
+    held: BytesMut,
+    /// Checked bytes that found no room in hyper's buffer.
+    passed: BytesMut,
+    end: End,
+    /// When the current wait for a head began; of a connection's first head: when the connection did.
+    waiting_since: Option<Instant>,
+    read_timer: Timer,
+    write_timer: Timer,
+    /// When the client stopped taking bytes.
+    blocked_since: Option<Instant>,
+    linger: Option<Linger>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// The client may send more.
+    Open,
+    /// A stand-in was passed on; nothing that follows is read.
+    Refused,
+    /// The body broke its framing; hyper is told with an error.
+    Broken(Fault),
+}
+
+#[derive(Debug)]
+struct Linger {
+    until: Instant,
+    bytes: usize,
+}
+
+impl<S> Stream<S> {
+    /// Guards `inner` from here on.
+    pub fn new(inner: S, limits: HeadLimits, timeouts: Timeouts, turns: Arc<Turns>) -> Self {
+        Self {
+            inner,
+            framer: Framer::new(limits),
+            turns,
+            timeouts,
+            held: BytesMut::new(),
+            passed: BytesMut::new(),
+            end: End::Open,
+            waiting_since: None,
+            read_timer: Timer::default(),
+            write_timer: Timer::default(),
+            blocked_since: None,
+            linger: None,
+        }
+    }
+
+    /// Checks what arrived in `buf` after `before`, and leaves there what may go on.
+    fn admit(&mut self, buf: &mut ReadBuf<'_>, before: usize) {
+        if self.held.is_empty() && !self.turns.is_new() {
+            // The wait for a first byte is over. A head's own time does not begin anew with each byte.
+            self.waiting_since = None;
+        }
+        let refused = if self.held.is_empty() {
+            let arrived = &buf.filled()[before..];
+            let verdict = self.framer.check(arrived);
+            self.heads_came(verdict.heads);
+            if verdict.refused.is_none() {
+                self.held.extend_from_slice(&arrived[verdict.pass..]);
+            }
+            buf.set_filled(before + verdict.pass);
+            verdict.refused
+        } else {
+            self.held.extend_from_slice(&buf.filled()[before..]);
+            buf.set_filled(before);
+            let verdict = self.framer.check(&self.held);
+            self.heads_came(verdict.heads);
+            let passed = self.held.split_to(verdict.pass);
+            self.passed.unsplit(passed);
+            verdict.refused
+        };
+        match refused {
+            None => {}
+            Some(Refused::Head(fault)) => self.refuse(fault),
+            Some(Refused::Body(fault)) => self.end = End::Broken(fault),
+        }
+    }
+
+    fn heads_came(&mut self, heads: u64) {
+        if heads > 0 {
+            self.turns.come(heads);
+            self.waiting_since = None;
+        }
+    }
+
+    /// Nothing of the current head goes on; the stack will answer it with `fault`.
+    fn refuse(&mut self, fault: Fault) {
+        self.held.clear();
+        self.passed.extend_from_slice(STAND_IN);
+        self.turns.refuse(fault);
+        self.end = End::Refused;
+    }
+
+    /// Gives hyper what found no room before.
+    fn pass_on(&mut self, buf: &mut ReadBuf<'_>) {
+        let length = self.passed.len().min(buf.remaining());
+        buf.put_slice(&self.passed[..length]);
+        self.passed.advance(length);
+    }
+
+    /// The client has nothing to say for now: is it time to say something to it? Ready: the timer refused or closed.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let in_head = !self.held.is_empty();
+        let (since, limit) = if in_head || self.turns.is_new() {
+            (Some(*self.waiting_since.get_or_insert_with(Instant::now)), self.timeouts.header)
+        } else {
+            (self.turns.idle_since().filter(|_| self.framer.is_in_head()), self.timeouts.keep_alive)
+        };
+        let Some(limit) = limit else { return Poll::Pending };
+        let Some(since) = since else {
+            // A request is being answered, or its body is awaited, which `exchange/request` times. hyper need not ask
+            // again before the connection is idle, so the timer must be running by then.
+            self.read_timer.run(cx, limit);
+            return Poll::Pending;
+        };
+        ready!(self.read_timer.poll(cx, since + limit));
+        if in_head {
+            self.refuse(Fault::header_timeout());
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        loop {
+            if !this.passed.is_empty() {
+                this.pass_on(buf);
+                return Poll::Ready(Ok(()));
+            }
+            match this.end {
+                End::Open => {}
+                End::Refused => return Poll::Pending,
+                End::Broken(fault) => {
+                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, fault.reason)));
+                }
+            }
+            let before = buf.filled().len();
+            let Poll::Ready(read) = Pin::new(&mut this.inner).poll_read(cx, buf)? else {
+                ready!(this.poll_deadline(cx));
+                if this.passed.is_empty() {
+                    // Idle for too long: hyper takes it for the client's end and closes.
+                    return Poll::Ready(Ok(()));
+                }
+                continue;
+            };
+            let () = read;
+            if buf.filled().len() == before {
+                return Poll::Ready(Ok(()));
+            }
+            this.admit(buf, before);
+            if buf.filled().len() > before {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Stream<S> {
+    /// Runs the write timer while the client takes nothing.
+    fn timed<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.blocked_since = None;
+            return written;
+        }
+        let Some(limit) = self.timeouts.write else { return Poll::Pending };
+        let deadline = *self.blocked_since.get_or_insert_with(Instant::now) + limit;
+        ready!(self.write_timer.poll(cx, deadline));
+        tracing::debug!(reason = "write-timeout", "a client took nothing of its response for too long");
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.inner).poll_write(cx, data);
+        this.timed(cx, written)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.inner).poll_write_vectored(cx, data);
+        this.timed(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_flush(cx)
+    }
+
+    /// Closes the sending half; where the client may still be sending, takes that in for a while.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.linger.is_none() {
+            ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
+            if this.end == End::Open && this.framer.is_in_head() {
+                return Poll::Ready(Ok(()));
+            }
+            this.linger = Some(Linger { until: Instant::now() + LINGER, bytes: LINGER_BYTES });
+        }
+        let Some(linger) = &mut this.linger else { return Poll::Ready(Ok(())) };
+        let mut unread = [std::mem::MaybeUninit::uninit(); 8192];
+        while linger.bytes > 0 {
+            let mut buf = ReadBuf::uninit(&mut unread);
+            match Pin::new(&mut this.inner).poll_read(cx, &mut buf) {
+                Poll::Pending => {
+                    ready!(this.read_timer.poll(cx, linger.until));
+                    break;
+                }
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
+                    linger.bytes = linger.bytes.saturating_sub(buf.filled().len());
+                }
+                Poll::Ready(_) => break,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// A timer that is set again only when it fires too early or would fire too late.
+#[derive(Debug, Default)]
+struct Timer(Option<Pin<Box<Sleep>>>);
+
+impl Timer {
+    /// Wakes the task within `limit`, whenever that is; costs nothing while it runs already.
+    fn run(&mut self, cx: &mut Context<'_>, limit: Duration) {
+        if self.0.as_ref().is_none_or(|sleep| sleep.is_elapsed()) {
+            // Pending: the deadline has only just been set.
+            let _ = self.poll(cx, Instant::now() + limit);
+        }
+    }
+
+    /// Ready at `deadline`.
+    fn poll(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if sleep.deadline() > deadline {
+            sleep.as_mut().reset(deadline);
+        }
+        while sleep.as_mut().poll(cx).is_ready() {
+            if Instant::now() >= deadline {
+                return Poll::Ready(());
+            }
+            sleep.as_mut().reset(deadline);
+        }
+        Poll::Pending
+    }
+}

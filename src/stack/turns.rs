@@ -1,0 +1,101 @@
+//! Whose turn it is on one connection: how many requests came, how many are answered, and which one was refused.
+//!
+//! `net/stream` checks bytes ahead of the stack; what it refuses must be answered after everything that came before,
+//! so the verdict waits here until its turn. It also tells `net/stream` when the connection is idle.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::semantics::fault::Fault;
+
+/// Shared by a connection's stream and its stack; all on one thread, so nothing here is contended.
+#[derive(Debug)]
+pub struct Turns {
+    /// Heads that the stream passed on.
+    came: AtomicU64,
+    /// Requests that the stack has begun with.
+    begun: AtomicU64,
+    /// Responses that have ended.
+    ended: AtomicU64,
+    /// When the last response ended, in nanoseconds after `epoch`.
+    ended_at: AtomicU64,
+    epoch: Instant,
+    /// The last request that will come, and why it was refused.
+    refused: OnceLock<(u64, Fault)>,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self {
+            came: AtomicU64::new(0),
+            begun: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
+            ended_at: AtomicU64::new(0),
+            epoch: Instant::now(),
+            refused: OnceLock::new(),
+        }
+    }
+}
+
+impl Turns {
+    /// The stream passed on `heads` more.
+    pub fn come(&self, heads: u64) {
+        self.came.fetch_add(heads, Ordering::Relaxed);
+    }
+
+    /// The stream refused the next head and passed on one in its place.
+    pub fn refuse(&self, fault: Fault) {
+        let turn = self.came.fetch_add(1, Ordering::Relaxed);
+        self.refused.get_or_init(|| (turn, fault));
+    }
+
+    /// The stack begins with the next request: its fault, if it stands in for a refused one.
+    pub fn begin(&self) -> Option<Fault> {
+        let turn = self.begun.fetch_add(1, Ordering::Relaxed);
+        self.refused.get().filter(|(refused, _)| *refused == turn).map(|(_, fault)| *fault)
+    }
+
+    /// A response has ended.
+    pub fn end(&self) {
+        self.ended.fetch_add(1, Ordering::Relaxed);
+        let now = u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.ended_at.store(now, Ordering::Relaxed);
+    }
+
+    /// Since when everything that came is answered; `None`: something is not.
+    #[must_use]
+    pub fn idle_since(&self) -> Option<Instant> {
+        let idle = self.came.load(Ordering::Relaxed) == self.ended.load(Ordering::Relaxed);
+        idle.then(|| self.epoch + Duration::from_nanos(self.ended_at.load(Ordering::Relaxed)))
+    }
+
+    /// No request has come yet.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.came.load(Ordering::Relaxed) == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_waits_for_its_turn() {
+        let turns = Turns::default();
+        assert!(turns.idle_since().is_some() && turns.is_new());
+        turns.come(2);
+        turns.refuse(Fault::bad_host());
+        assert_eq!(turns.begin(), None);
+        turns.end();
+        assert_eq!(turns.begin(), None);
+        assert!(turns.idle_since().is_none());
+        assert_eq!(turns.begin(), Some(Fault::bad_host()));
+        turns.end();
+        turns.end();
+        assert!(turns.idle_since().is_some() && !turns.is_new());
+    }
+}

@@ -1,0 +1,367 @@
+//! The corpus in `tests/requests` against the real server: whole, and cut in two at every interesting byte.
+//!
+//! A connection for each case; the application remembers by the client's port what reached it, so that a request
+//! that must not run is noticed even where it is never answered. Format of the cases: `tests/requests/README.md`.
+
+#[path = "../requests/case.rs"]
+mod case;
+#[path = "../requests/escape.rs"]
+mod escape;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::server::Server;
+use case::{Case, Outcome, Request};
+
+const APP: &str = "requests_app:app";
+/// Connections at a time.
+const WORKERS: usize = 4;
+/// How long any answer may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Cuts of one case, beside those between CR and LF.
+const CUTS: usize = 40;
+/// Longer cases are cut between CR and LF alone.
+const CUT_BELOW: usize = 2048;
+/// Classes of attack that the corpus and the tests below must name.
+const CLASSES: [&str; 15] = [
+    "CVE-2015-0219",
+    "CVE-2016-5385",
+    "CVE-2018-1000164",
+    "CVE-2019-16785",
+    "CVE-2021-32714",
+    "CVE-2021-32715",
+    "CVE-2022-23634",
+    "CVE-2022-24761",
+    "CVE-2022-24790",
+    "CVE-2023-40175",
+    "CVE-2024-1135",
+    "CVE-2024-45614",
+    "CVE-2024-49768",
+    "CVE-2024-49769",
+    "CVE-2024-6827",
+];
+
+#[test]
+fn valid() {
+    check("valid", |_| vec![None]);
+}
+
+#[test]
+fn invalid() {
+    check("invalid", |_| vec![None]);
+}
+
+#[test]
+fn valid_in_two_pieces() {
+    check("valid", cuts);
+}
+
+#[test]
+fn invalid_in_two_pieces() {
+    check("invalid", cuts);
+}
+
+#[test]
+fn every_class_has_a_case() {
+    let (valid, invalid) = (cases("valid"), cases("invalid"));
+    assert!(valid.len() >= 60 && invalid.len() >= 110, "{} valid, {} invalid", valid.len(), invalid.len());
+    let refs: BTreeSet<_> = valid.iter().chain(&invalid).flat_map(|case| &case.refs).map(String::as_str).collect();
+    // Those that no single request shows are functions of this file.
+    let missing: Vec<_> = CLASSES.iter().filter(|class| !refs.contains(*class)).collect();
+    assert_eq!(missing, [&"CVE-2022-23634", &"CVE-2024-49769"]);
+}
+
+/// waitress ran what had been read ahead of the error.
+#[test]
+fn cve_2024_49768_nothing_runs_after_an_error_however_it_arrives() {
+    let server = Server::serving(APP, &[]);
+    for _ in 0..200 {
+        let mut client = Client::connect(&server);
+        client.send(b"GET /bad HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n");
+        client.send(b"GET /after HTTP/1.1\r\nHost: a\r\n\r\n");
+        let answer = client.answer(false).unwrap().expect("an answer");
+        assert_eq!(answer.status, 400);
+        assert!(client.answer(false).unwrap().is_none());
+    }
+    assert_eq!(Client::connect(&server).ask("/-seen").unwrap(), serde_json::json!({}));
+}
+
+/// waitress kept the socket of a client that had left early, and span on it.
+#[test]
+fn cve_2024_49769_a_client_that_leaves_at_any_byte_leaves_nothing_behind() {
+    let server = Server::serving(APP, &[]);
+    let mut control = Client::connect(&server);
+    let pid = control.ask("/-pid").unwrap();
+    let descriptors = || fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+    let before = descriptors();
+    let request = b"POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    for end in 0..=request.len() {
+        let mut leaving = Client::connect(&server);
+        leaving.send(&request[..end]);
+        leaving.end_sending();
+        while leaving.answer(false).unwrap().is_some() {}
+        let mut resetting = Client::connect(&server);
+        resetting.send(&request[..end]);
+        socket2::SockRef::from(&resetting.stream).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+    let deadline = Instant::now() + TIMEOUT;
+    while descriptors() > before {
+        assert!(Instant::now() < deadline, "{} descriptors, {before} before", descriptors());
+        control.ask("/-pid").unwrap();
+    }
+    let used = cpu(&pid);
+    // A second in which nothing happens.
+    let (_nobody, never) = mpsc::channel::<()>();
+    never.recv_timeout(Duration::from_secs(1)).unwrap_err();
+    let used = cpu(&pid) - used;
+    assert!(used <= 10, "{used} hundredths of a second of CPU in an idle second");
+}
+
+/// Puma did not always close the body, and the next request found what this one had left.
+#[test]
+fn cve_2022_23634_close_is_called_for_a_client_that_left() {
+    let server = Server::serving(APP, &[]);
+    let mut client = Client::connect(&server);
+    client.send(b"GET /-endless HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.fill(100_000).unwrap();
+    drop(client);
+    assert_eq!(Client::connect(&server).ask("/-closed").unwrap(), true);
+}
+
+/// User and system time of a process, in hundredths of a second (proc_pid_stat(5)).
+fn cpu(pid: &Value) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+}
+
+fn cases(directory: &str) -> Vec<Case> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/requests").join(directory);
+    case::read_all(&directory).unwrap()
+}
+
+/// Where a case is cut in two: between CR and LF always, elsewhere evenly.
+fn cuts(case: &Case) -> Vec<Option<usize>> {
+    let stride = case.sent.len().div_ceil(CUTS).max(1);
+    let cut = |at: &usize| {
+        case.sent[at - 1] == b'\r' || (case.sent.len() < CUT_BELOW && at.is_multiple_of(stride))
+    };
+    (1..case.sent.len()).filter(cut).map(Some).collect()
+}
+
+/// Runs all cases of a directory against one server, and tells all that failed.
+fn check(directory: &str, cuts: fn(&Case) -> Vec<Option<usize>>) {
+    let cases = cases(directory);
+    let server = Server::serving(APP, &[]);
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut failures = Vec::new();
+        while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let mut control = Client::connect(&server);
+            let failed = cuts(case).into_iter().find_map(|cut| run(case, cut, &server, &mut control).err());
+            failures.extend(failed.map(|failure| format!("{directory}/{}{failure}", case.name)));
+        }
+        failures
+    };
+    let mut failures: Vec<String> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    });
+    // What ran after its connection had been looked at.
+    let late = Client::connect(&server).ask("/-seen").unwrap();
+    if late != serde_json::json!({}) {
+        failures.push(format!("ran late: {late}"));
+    }
+    failures.sort();
+    assert!(failures.is_empty(), "{} of {} cases failed:\n{}", failures.len(), cases.len(), failures.join("\n"));
+}
+
+/// One case on a connection of its own; with `cut` in two pieces, which the server reads one by one.
+fn run(case: &Case, cut: Option<usize>, server: &Server, control: &mut Client) -> Result<(), String> {
+    let mut client = Client::connect(server);
+    let (first, second) = case.sent.split_at(cut.unwrap_or(case.sent.len()));
+    client.send(first);
+    if cut.is_some() {
+        // The loop that answers this has come by the first piece.
+        control.ask("/-pid")?;
+        client.send(second);
+    }
+    if case.eof {
+        client.end_sending();
+    }
+    let answers = match &case.outcome {
+        Outcome::Answered(requests) => answered(requests, case.closed, &mut client),
+        Outcome::Refused { before, status } => refused(*before, *status, case.eof, &mut client),
+    };
+    let seen = control.ask(&format!("/-seen?{}", client.port))?;
+    let expected: Vec<String> = match &case.outcome {
+        Outcome::Answered(requests) => {
+            let kept = (!case.closed).then(|| "GET /kept".to_owned());
+            requests.iter().map(|request| format!("{} {}", request.method, request.path)).chain(kept).collect()
+        }
+        Outcome::Refused { before, .. } => (0..*before).map(|_| "GET /before".to_owned()).collect(),
+    };
+    let seen = same("seen by the application", seen, &Value::from(expected));
+    answers.and(seen).map_err(|failure| match cut {
+        Some(cut) => format!(", cut at {cut}: {failure}"),
+        None => format!(": {failure}"),
+    })
+}
+
+fn answered(requests: &[Request], closed: bool, client: &mut Client) -> Result<(), String> {
+    for request in requests {
+        let answer = client.answer(request.method == "HEAD")?.ok_or("closed, expected an answer")?;
+        same("status", answer.status, &request.status)?;
+        if answer.head.contains("Injected") {
+            return Err(format!("a header was injected: {}", answer.head));
+        }
+        if request.method != "HEAD" && request.status == 200 {
+            request.compare(&serde_json::from_slice(&answer.body).map_err(|error| error.to_string())?)?;
+        }
+    }
+    if closed {
+        return client.answer(false)?.map_or(Ok(()), |answer| Err(format!("expected the end: {}", answer.head)));
+    }
+    client.ask("/kept").map(drop)
+}
+
+fn refused(before: usize, status: u16, eof: bool, client: &mut Client) -> Result<(), String> {
+    let mut statuses = Vec::new();
+    let mut last = String::new();
+    while let Some(answer) = client.answer(false).map_err(|error| format!("{error} after {statuses:?}"))? {
+        statuses.push(answer.status);
+        last = answer.head.to_ascii_lowercase();
+    }
+    let mut expected = vec![200; before];
+    // docs/decisions/002: a client that ended its sending half need not be answered.
+    if eof && statuses == expected {
+        return Ok(());
+    }
+    expected.push(status);
+    same("answers", statuses, &expected)?;
+    if last.contains("connection: close") { Ok(()) } else { Err(format!("no Connection: close: {last}")) }
+}
+
+impl Request {
+    /// Compares with what the application says.
+    fn compare(&self, said: &Value) -> Result<(), String> {
+        let environ = &said["environ"];
+        same("method", environ["REQUEST_METHOD"].clone(), &self.method.clone().into())?;
+        same("path", environ["PATH_INFO"].clone(), &self.path.clone().into())?;
+        same("query", environ["QUERY_STRING"].clone(), &self.query.clone().into())?;
+        same("body", said["body"].clone(), &self.body.clone().into())?;
+        if let Some(target) = &self.target {
+            same("RAW_URI", environ["RAW_URI"].clone(), &target.clone().into())?;
+        }
+        for (key, value) in &self.environ {
+            same(key, environ[key].clone(), &value.clone().into())?;
+        }
+        let present: Vec<_> = self.absent.iter().filter(|key| environ.get(key).is_some()).collect();
+        if present.is_empty() { Ok(()) } else { Err(format!("in environ: {present:?}")) }
+    }
+}
+
+/// That both are equal; takes what came by value, as all callers have it at hand.
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, came: T, expected: &T) -> Result<(), String> {
+    if came == *expected { Ok(()) } else { Err(format!("{what}: expected {expected:.300?}, came {came:.300?}")) }
+}
+
+/// A client whose failures are values: one bad case must not hide the others.
+struct Client {
+    stream: TcpStream,
+    port: u16,
+    buffer: Vec<u8>,
+}
+
+struct Answer {
+    status: u16,
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Client {
+    fn connect(server: &Server) -> Self {
+        let stream = TcpStream::connect(server.address()).expect("the server accepts");
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+        stream.set_write_timeout(Some(TIMEOUT)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let port = stream.local_addr().unwrap().port();
+        Self { stream, port, buffer: Vec::new() }
+    }
+
+    /// Sends as much as the server takes: it may have refused already.
+    fn send(&mut self, bytes: &[u8]) {
+        drop(self.stream.write_all(bytes));
+    }
+
+    fn end_sending(&mut self) {
+        drop(self.stream.shutdown(Shutdown::Write));
+    }
+
+    /// What the application says of a path, on a connection that is kept.
+    fn ask(&mut self, path: &str) -> Result<Value, String> {
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
+        let answer = self.answer(false)?.ok_or("closed, expected to be kept")?;
+        same("status", answer.status, &200)?;
+        serde_json::from_slice(&answer.body).map_err(|error| error.to_string())
+    }
+
+    /// The next answer, interim ones aside; none when the server has closed and nothing is left over.
+    fn answer(&mut self, to_head: bool) -> Result<Option<Answer>, String> {
+        loop {
+            let mut want = 1;
+            let end = loop {
+                if let Some(at) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+                    break at + 4;
+                }
+                if !self.fill(want)? {
+                    let rest = String::from_utf8_lossy(&self.buffer);
+                    return if rest.is_empty() { Ok(None) } else { Err(format!("ends with {rest:?}")) };
+                }
+                want = self.buffer.len() + 1;
+            };
+            let head = String::from_utf8_lossy(&self.buffer.drain(..end).collect::<Vec<_>>()).into_owned();
+            let versionless = head.strip_prefix("HTTP/1.1 ").or_else(|| head.strip_prefix("HTTP/1.0 "));
+            let status = versionless.and_then(|rest| rest.get(..3)?.parse().ok());
+            let status: u16 = status.ok_or(format!("no status line: {head:?}"))?;
+            if (100..200).contains(&status) {
+                continue;
+            }
+            let length = head.lines().find_map(|line| {
+                let (name, value) = line.split_once(':')?;
+                name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
+            });
+            let length: usize = if to_head { 0 } else { length.ok_or(format!("no Content-Length: {head:?}"))? };
+            if !self.fill(length)? {
+                return Err(format!("the body of {status} is cut"));
+            }
+            return Ok(Some(Answer { status, head, body: self.buffer.drain(..length).collect() }));
+        }
+    }
+
+    /// Reads until `length` bytes are there; false when the server closed before.
+    fn fill(&mut self, length: usize) -> Result<bool, String> {
+        while self.buffer.len() < length {
+            let mut chunk = [0; 16 * 1024];
+            match self.stream.read(&mut chunk) {
+                Ok(0) => return Ok(false),
+                Ok(count) => self.buffer.extend_from_slice(&chunk[..count]),
+                Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
+                    return Ok(false);
+                }
+                Err(_) => return Err(format!("neither an answer nor the end within {TIMEOUT:?}")),
+            }
+        }
+        Ok(true)
+    }
+}
