@@ -1,32 +1,47 @@
 //! The seam to the Python host: jobs go in here, and nothing above knows who runs them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use super::queue::Queue;
 use crate::exchange::{Crew, Job, Replies, Source};
 
-/// How often waiting jobs are looked after.
+/// How often jobs are looked after while some wait, and at first.
 const TICK: Duration = Duration::from_millis(1);
+/// How seldom, while all that came are running and nothing changes.
+const SLOW_TICK: Duration = Duration::from_millis(8);
 
 /// A queue and the crew that empties it.
 pub struct Backend {
     queue: Arc<Queue>,
     crew: Arc<dyn Crew>,
     replies: Replies,
-    /// Jobs wait and [`Backend::tend`] runs its clock.
-    tending: AtomicBool,
-    jobs_wait: Notify,
+    /// Jobs that are not answered yet.
+    in_flight: AtomicUsize,
+    /// Its clock may miss a new job: it ticks slowly, or not at all.
+    drowsy: AtomicBool,
+    work: Notify,
+}
+
+/// A job in flight; dropped when its answer is there or nobody waits for it any more.
+pub struct InFlight<'a>(&'a Backend);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Backend {
     /// Jobs go through `queue` to `crew`, which answers through `replies`.
     #[must_use]
     pub fn new(queue: Arc<Queue>, crew: Arc<dyn Crew>, replies: Replies) -> Self {
-        Self { queue, crew, replies, tending: AtomicBool::new(false), jobs_wait: Notify::new() }
+        let (in_flight, drowsy) = (AtomicUsize::new(0), AtomicBool::new(true));
+        Self { queue, crew, replies, in_flight, drowsy, work: Notify::new() }
     }
 
     /// Hands a job over; it will be answered through its reply handle.
@@ -34,36 +49,36 @@ impl Backend {
     /// # Errors
     /// The job itself when the queue is full.
     #[allow(clippy::result_large_err)] // as Queue::push
-    pub fn submit(&self, job: Job) -> Result<(), Job> {
+    pub fn submit(&self, job: Job) -> Result<InFlight<'_>, Job> {
         self.queue.push(job)?;
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.crew.job_arrived();
-        if !self.tending.load(Ordering::Relaxed) {
-            self.tending.store(true, Ordering::Relaxed);
-            self.jobs_wait.notify_one();
+        if self.drowsy.swap(false, Ordering::Relaxed) {
+            self.work.notify_one();
         }
-        Ok(())
+        Ok(InFlight(self))
     }
 
-    /// Looks after waiting jobs for the server's life: wakes threads when the running ones are blocked, answers
-    /// jobs that have waited too long, takes replies off a thread that is busy with its next job. Rests while no job
-    /// waits: a thread that ran out of jobs sends its replies itself.
+    /// Looks after jobs for the server's life: wakes threads when the running ones are blocked, answers jobs that have
+    /// waited too long, takes replies off a thread that is busy with what comes after them (the next job, a slow
+    /// `close()`). Rests while no job is in flight. All of this runs on the front's one thread.
     pub async fn tend(&self) {
         loop {
-            self.jobs_wait.notified().await;
-            loop {
-                tokio::time::sleep(TICK).await;
-                self.replies.flush();
-                if self.queue.is_empty() {
-                    break;
+            self.work.notified().await;
+            let mut tick = TICK;
+            while self.in_flight.load(Ordering::Relaxed) > 0 {
+                if timeout(tick, self.work.notified()).await.is_ok() {
+                    // A job came while the clock was slow.
+                    tick = TICK;
+                    continue;
                 }
+                let flushed = self.replies.flush();
                 self.queue.expire();
                 self.crew.look();
+                tick = if flushed || !self.queue.is_empty() { TICK } else { (tick * 2).min(SLOW_TICK) };
+                self.drowsy.store(tick > TICK, Ordering::Relaxed);
             }
-            self.tending.store(false, Ordering::Relaxed);
-            // A job that came between the last look and the store did not notify.
-            if !self.queue.is_empty() && !self.tending.swap(true, Ordering::Relaxed) {
-                self.jobs_wait.notify_one();
-            }
+            self.drowsy.store(true, Ordering::Relaxed);
         }
     }
 }

@@ -21,7 +21,7 @@ impl From<ReplyBody> for AppBody {
 
 impl From<String> for AppBody {
     fn from(text: String) -> Self {
-        Self(ReplyBody::Full(Bytes::from(text)))
+        Self(ReplyBody::Full(Bytes::from(text), None))
     }
 }
 
@@ -31,8 +31,8 @@ impl Body for AppBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let chunk = match &mut self.0 {
-            ReplyBody::Full(bytes) if bytes.is_empty() => None,
-            ReplyBody::Full(bytes) => Some(Ok(std::mem::take(bytes))),
+            ReplyBody::Full(bytes, _) if bytes.is_empty() => None,
+            ReplyBody::Full(bytes, _) => Some(Ok(std::mem::take(bytes))),
             ReplyBody::Pipe { reader, len } => {
                 let chunk = ready!(reader.poll_chunk(cx));
                 if let (Some(len), Some(Ok(chunk))) = (len, &chunk) {
@@ -47,7 +47,7 @@ impl Body for AppBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            ReplyBody::Full(bytes) => bytes.is_empty(),
+            ReplyBody::Full(bytes, _) => bytes.is_empty(),
             // The last byte was handed out, whether or not the application has ended its iterable yet.
             ReplyBody::Pipe { len: Some(len), .. } => *len == 0,
             ReplyBody::Pipe { len: None, reader } => reader.is_finished(),
@@ -57,7 +57,7 @@ impl Body for AppBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            ReplyBody::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            ReplyBody::Full(bytes, _) => SizeHint::with_exact(bytes.len() as u64),
             ReplyBody::Pipe { len: Some(len), .. } => SizeHint::with_exact(*len),
             ReplyBody::Pipe { len: None, .. } => SizeHint::default(),
             ReplyBody::File(slice) => SizeHint::with_exact(slice.remaining()),

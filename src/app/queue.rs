@@ -14,19 +14,25 @@ use crate::semantics::fault::Fault;
 
 /// Jobs in the order they came.
 pub struct Queue {
-    jobs: Mutex<VecDeque<(Instant, Job)>>,
+    jobs: Mutex<Jobs>,
     /// `jobs.len()`, readable without the lock.
     waiting: AtomicUsize,
     capacity: usize,
     timeout: Duration,
 }
 
+#[derive(Default)]
+struct Jobs {
+    waiting: VecDeque<(Instant, Job)>,
+    /// When one was last taken.
+    taken: Option<Instant>,
+}
+
 impl Queue {
     /// A queue of at most `capacity` jobs, each of which waits at most `timeout`.
     #[must_use]
     pub fn new(capacity: usize, timeout: Duration) -> Self {
-        let jobs = VecDeque::with_capacity(capacity.min(1024));
-        Self { jobs: Mutex::new(jobs), waiting: AtomicUsize::new(0), capacity, timeout }
+        Self { jobs: Mutex::new(Jobs::default()), waiting: AtomicUsize::new(0), capacity, timeout }
     }
 
     /// Adds a job at the end.
@@ -37,15 +43,20 @@ impl Queue {
     #[allow(clippy::result_large_err)]
     pub fn push(&self, job: Job) -> Result<(), Job> {
         let mut jobs = self.jobs.lock();
-        if jobs.len() >= self.capacity {
+        // Dropped after the lock: a job may hold a temp file.
+        let mut left = VecDeque::new();
+        if jobs.waiting.len() >= self.capacity {
             // Those whose client has left must not keep out one that waits.
-            jobs.retain(|(_, job)| !job.reply.is_abandoned());
-            if jobs.len() >= self.capacity {
+            let all = std::mem::take(&mut jobs.waiting);
+            (left, jobs.waiting) = all.into_iter().partition(|(_, job): &(Instant, Job)| job.reply.is_abandoned());
+            if jobs.waiting.len() >= self.capacity {
                 return Err(job);
             }
         }
-        jobs.push_back((Instant::now(), job));
-        self.waiting.store(jobs.len(), Ordering::SeqCst);
+        jobs.waiting.push_back((Instant::now(), job));
+        self.waiting.store(jobs.waiting.len(), Ordering::SeqCst);
+        drop(jobs);
+        drop(left);
         Ok(())
     }
 
@@ -58,12 +69,12 @@ impl Queue {
 
     fn pop_if(&self, wanted: impl FnOnce(&Instant) -> bool) -> Option<Job> {
         let mut jobs = self.jobs.lock();
-        let (queued, _) = jobs.front()?;
+        let (queued, _) = jobs.waiting.front()?;
         if !wanted(queued) {
             return None;
         }
-        let job = jobs.pop_front();
-        self.waiting.store(jobs.len(), Ordering::SeqCst);
+        let job = jobs.waiting.pop_front();
+        self.waiting.store(jobs.waiting.len(), Ordering::SeqCst);
         job.map(|(_, job)| job)
     }
 }
@@ -74,11 +85,14 @@ impl Source for Queue {
             if self.is_empty() {
                 return None;
             }
-            let mut late = false;
-            let job = self.pop_if(|queued| {
-                late = queued.elapsed() > self.timeout;
-                true
-            })?;
+            let (job, late) = {
+                let mut jobs = self.jobs.lock();
+                let (queued, job) = jobs.waiting.pop_front()?;
+                self.waiting.store(jobs.waiting.len(), Ordering::SeqCst);
+                let now = Instant::now();
+                jobs.taken = Some(now);
+                (job, now.duration_since(queued) > self.timeout)
+            };
             if job.reply.is_abandoned() {
                 continue;
             }
@@ -92,6 +106,12 @@ impl Source for Queue {
 
     fn is_empty(&self) -> bool {
         self.waiting.load(Ordering::SeqCst) == 0
+    }
+
+    fn stuck_for(&self) -> Duration {
+        let jobs = self.jobs.lock();
+        let Some((oldest, _)) = jobs.waiting.front() else { return Duration::ZERO };
+        jobs.taken.map_or(*oldest, |taken| taken.max(*oldest)).elapsed()
     }
 }
 

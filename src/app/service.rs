@@ -41,7 +41,7 @@ impl App {
         };
         let (reply, outcome) = self.replies.handle();
         let job = Job { head: RequestHead { parts, client }, body, reply };
-        self.backend.submit(job).map_err(|_job| Fault::queue_full())?;
+        let _in_flight = self.backend.submit(job).map_err(|_job| Fault::queue_full())?;
         // A job dropped unanswered (a panic in a pool thread) closes its channel.
         let reply = outcome.await.unwrap_or_else(|_| Err(Fault::internal()))?;
         Ok(response(reply))
@@ -66,7 +66,7 @@ pub fn fault_page(fault: &Fault) -> Response<AppBody> {
     let mut response = fault.response();
     // For the access record.
     response.extensions_mut().insert(*fault);
-    if matches!(fault.blame, Blame::Client | Blame::Gone) || fault.reason == "spool-failed" {
+    if matches!(fault.blame, Blame::Client | Blame::Gone) || matches!(fault.reason, "spool-failed" | "buffers-full") {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response

@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::replies::ReplyHandle;
 use super::spool::Spooled;
@@ -68,6 +69,9 @@ pub trait Source: Send + Sync {
 
     /// No job waits. May be called with a lock of the crew's held, so it must not call back.
     fn is_empty(&self) -> bool;
+
+    /// How long jobs have been waiting without one being taken; zero when none waits.
+    fn stuck_for(&self) -> Duration;
 }
 
 /// Who runs jobs. Both calls come from the front, are cheap, and never wait for Python.

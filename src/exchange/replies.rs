@@ -13,6 +13,7 @@ use http::{HeaderMap, StatusCode};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
+use super::budget::Permit;
 use super::file_slice::FileSlice;
 use super::response::Reader;
 use crate::semantics::fault::Fault;
@@ -35,8 +36,8 @@ pub struct Reply {
 /// The body of a [`Reply`].
 #[derive(Debug)]
 pub enum ReplyBody {
-    /// Complete.
-    Full(Bytes),
+    /// Complete, with the budget that it holds where it is large.
+    Full(Bytes, Option<Permit>),
     /// Comes chunk by chunk; `len`: bytes still to come, where the application declared Content-Length.
     Pipe { reader: Reader, len: Option<u64> },
     /// A real file that `wsgi.file_wrapper` handed over.
@@ -74,11 +75,14 @@ impl Replies {
         (ReplyHandle { sender: Some(sender), replies: self.clone() }, receiver)
     }
 
-    /// Wakes the front for what the outbox holds, if it holds anything new.
-    pub fn flush(&self) {
-        if self.shared.unflushed.swap(0, Ordering::AcqRel) > 0 {
+    /// Wakes the front for what the outbox holds; whether it holds anything new.
+    #[allow(clippy::must_use_candidate)] // most callers only want it done
+    pub fn flush(&self) -> bool {
+        let new = self.shared.unflushed.swap(0, Ordering::AcqRel) > 0;
+        if new {
             self.shared.ready.notify_one();
         }
+        new
     }
 
     /// Flushes when the batch is full or its oldest reply has waited long enough.
@@ -165,7 +169,7 @@ mod tests {
             status: StatusCode::OK,
             reason: None,
             headers: HeaderMap::new(),
-            body: ReplyBody::Full(Bytes::from_static(text.as_bytes())),
+            body: ReplyBody::Full(Bytes::from_static(text.as_bytes()), None),
         })
     }
 

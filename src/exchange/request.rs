@@ -31,7 +31,8 @@ pub struct BodyLimits {
 ///
 /// # Errors
 /// `body-too-large` (413) past the limit, `body-timeout` (408) when it stalls or trickles, `body-aborted` (400) when
-/// the client stopped or broke its framing, `spool-failed` (507) when the temp file could not take it.
+/// the client stopped or broke its framing, `spool-failed` (507) when the temp file filled up,
+/// `buffers-full` (503) when there is neither disk nor memory for it.
 pub async fn collect<B>(body: B, limits: &BodyLimits, spool: &Spool) -> Result<Spooled, Fault>
 where
     B: Body<Data = Bytes> + Unpin,
@@ -88,6 +89,13 @@ impl Pace {
 }
 
 fn spool_failed(error: &std::io::Error) -> Fault {
+    if error.kind() == std::io::ErrorKind::OutOfMemory {
+        tracing::warn!(
+            reason = "buffers-full",
+            "a request body is refused: --buffer-memory is spent and --temp-dir takes nothing"
+        );
+        return Fault::buffers_full();
+    }
     tracing::error!(%error, reason = "spool-failed", "cannot keep a request body: check --temp-dir for space and write permission");
     Fault::spool_failed()
 }

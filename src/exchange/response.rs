@@ -1,9 +1,10 @@
 //! The response pipe: the application writes, the client reads, and neither waits for the other.
 //!
-//! Chunks stay in memory up to [`MEMORY_MARK`] and the shared budget; what the client does not take goes to
-//! an unnamed temp file, so a pool thread is free as soon as the application has made its response. Order is
-//! kept by one rule: while unread bytes lie on disk, new ones join them there. A [`Writer`] dropped before
-//! [`Writer::finish`] aborts the response; it is never ended like a complete one.
+//! Chunks stay in memory up to [`MEMORY_MARK`] and the shared budget; what the client does not take goes to an unnamed
+//! temp file, so a pool thread is free as soon as the application has made its response. Order is kept by one rule:
+//! while unread bytes lie on disk, new ones join them there. Without a disk, or past [`SPILL_MARK`], memory is used up to
+//! the budget, and then the thread waits for the client. A [`Writer`] dropped before [`Writer::finish`] aborts the
+//! response; it is never ended like a complete one.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -12,33 +13,62 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::Bytes;
-use parking_lot::{Mutex, MutexGuard};
+use bytes::{Bytes, BytesMut};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use rustix::fs::{FallocateFlags, fallocate};
 
 use super::budget::Permit;
 use super::file_slice::{FileSlice, FileSource};
 use super::spool::{MEMORY_MARK, Spool};
 
+/// Unread bytes of one response on disk, at most.
+const SPILL_MARK: u64 = 1024 * 1024 * 1024;
+/// What the client has read of the file goes back to the system in steps of this many bytes.
+const PUNCH_SIZE: u64 = 16 * 1024 * 1024;
+/// Smaller chunks are gathered, so that a response of tiny ones is not a list of them.
+const SMALL: usize = 4096;
+
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
+    /// The reader took something, or left.
+    taken: Condvar,
     spool: Spool,
 }
 
 #[derive(Debug)]
 struct State {
     chunks: VecDeque<Bytes>,
-    /// Bytes in `chunks`; the permit holds as many.
+    /// Small chunks gathered; they come after `chunks`.
+    tail: BytesMut,
+    /// Chunks that come after what lies on a disk that takes no more.
+    late: VecDeque<Bytes>,
+    /// Bytes in all of these; the permit holds as many.
     held: usize,
     permit: Permit,
+    disk: Disk,
+    end: Option<End>,
+    reader_gone: bool,
+    waker: Option<Waker>,
+}
+
+#[derive(Debug, Default)]
+struct Disk {
     file: Option<Arc<File>>,
     /// Bytes of the file that the reader has taken.
     read: u64,
     /// Bytes of the file that are written. More than `read`: unread bytes lie on disk.
     written: u64,
-    end: Option<End>,
-    reader_gone: bool,
-    waker: Option<Waker>,
+    /// Bytes of the file, from its beginning, that are given back to the system.
+    punched: u64,
+    /// It could not take what it was given; not tried again.
+    failed: bool,
+}
+
+impl Disk {
+    fn unread(&self) -> u64 {
+        self.written - self.read
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,27 +82,22 @@ enum End {
 pub fn pipe(spool: &Spool) -> (Writer, Reader) {
     let state = State {
         chunks: VecDeque::new(),
+        tail: BytesMut::new(),
+        late: VecDeque::new(),
         held: 0,
         permit: spool.budget.permit(),
-        file: None,
-        read: 0,
-        written: 0,
+        disk: Disk::default(),
         end: None,
         reader_gone: false,
         waker: None,
     };
-    let shared = Arc::new(Shared { state: Mutex::new(state), spool: spool.clone() });
+    let shared = Arc::new(Shared { state: Mutex::new(state), taken: Condvar::new(), spool: spool.clone() });
     (Writer { shared: Arc::clone(&shared) }, Reader { shared, slice: None, flushed: false })
 }
 
-/// Why a chunk was not taken.
-#[derive(Debug)]
-pub enum PushError {
-    /// The client has left: nothing written from here on has a reader.
-    Gone,
-    /// The temp file could not take the overflow.
-    Spool(io::Error),
-}
+/// The client has left: nothing written from here on has a reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gone;
 
 /// The application's end.
 #[derive(Debug)]
@@ -81,47 +106,102 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Pushing `len` bytes now would write to disk: the caller should let go of the GIL first.
-    #[must_use]
-    pub fn would_spill(&self, len: usize) -> bool {
-        let state = self.shared.state.lock();
-        state.on_disk() || state.held + len > MEMORY_MARK
-    }
-
-    /// Adds a chunk; blocks for a disk write at most.
+    /// Adds a chunk if there is room for it in memory; never blocks. False: [`Writer::push`] it, without the GIL.
     ///
     /// # Errors
-    /// [`PushError`].
-    pub fn push(&self, chunk: &[u8]) -> Result<(), PushError> {
+    /// [`Gone`].
+    pub fn try_push(&self, chunk: &[u8]) -> Result<bool, Gone> {
         let mut state = self.shared.state.lock();
         if state.reader_gone {
-            return Err(PushError::Gone);
+            return Err(Gone);
         }
-        let fits = state.held + chunk.len() <= MEMORY_MARK;
-        if !state.on_disk() && fits && state.permit.grow(chunk.len()) {
-            state.held += chunk.len();
-            state.chunks.push_back(Bytes::copy_from_slice(chunk));
+        let fits = state.disk.unread() == 0 && state.held + chunk.len() <= MEMORY_MARK;
+        let kept = fits && state.keep(chunk);
+        if kept {
             wake_reader(state);
+        }
+        Ok(kept)
+    }
+
+    /// Adds a chunk. Blocks for a disk write, or, where no disk and no memory is left, until the client reads.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub fn push(&self, chunk: &[u8]) -> Result<(), Gone> {
+        if self.try_push(chunk)? || self.spill(chunk)? {
             return Ok(());
         }
-        if !state.on_disk() {
-            // All of it is read, so the file starts over instead of growing for ever.
-            (state.read, state.written) = (0, 0);
+        let mut state = self.shared.state.lock();
+        loop {
+            if state.reader_gone {
+                return Err(Gone);
+            }
+            // An empty pipe takes a chunk of any size, or it could wait for ever.
+            if state.keep(chunk) || state.is_empty() {
+                if state.is_empty() {
+                    state.held = chunk.len();
+                    state.chunks.push_back(Bytes::copy_from_slice(chunk));
+                }
+                wake_reader(state);
+                return Ok(());
+            }
+            self.shared.taken.wait(&mut state);
         }
-        let (file, at) = (state.file.clone(), state.written);
+    }
+
+    /// Nobody reads any more.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.shared.state.lock().reader_gone
+    }
+
+    /// Adds a chunk on disk. False: the disk cannot take it.
+    fn spill(&self, chunk: &[u8]) -> Result<bool, Gone> {
+        let mut state = self.shared.state.lock();
+        let disk = &mut state.disk;
+        if disk.failed || disk.unread() + chunk.len() as u64 > SPILL_MARK {
+            return Ok(false);
+        }
+        if disk.unread() == 0 {
+            // All of it is read, so the file starts over instead of growing for ever.
+            (disk.read, disk.written, disk.punched) = (0, 0, 0);
+        }
+        let punch = (disk.read - disk.punched >= PUNCH_SIZE).then_some((disk.punched, disk.read - disk.punched));
+        let (file, at) = (disk.file.clone(), disk.written);
         drop(state);
 
-        let file = match file {
-            Some(file) => file,
-            None => Arc::new(self.shared.spool.temp_file().map_err(PushError::Spool)?),
-        };
-        file.write_all_at(chunk, at).map_err(PushError::Spool)?;
+        let written = file.map_or_else(|| self.shared.spool.temp_file().map(Arc::new), Ok).and_then(|file| {
+            if let Some((at, length)) = punch {
+                // Only to save space: a file system that cannot do it keeps the bytes.
+                let _ = fallocate(&file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, at, length);
+            }
+            file.write_all_at(chunk, at).map(|()| file)
+        });
 
         let mut state = self.shared.state.lock();
-        state.file = Some(file);
-        state.written += chunk.len() as u64;
-        wake_reader(state);
-        Ok(())
+        let disk = &mut state.disk;
+        if let Some((at, length)) = punch {
+            disk.punched = at + length;
+        }
+        match written {
+            Ok(file) => {
+                disk.file = Some(file);
+                disk.written += chunk.len() as u64;
+                wake_reader(state);
+                Ok(true)
+            }
+            Err(error) => {
+                disk.failed = true;
+                let gone = state.reader_gone;
+                drop(state);
+                tracing::warn!(
+                    %error,
+                    reason = "spool-failed",
+                    "a response cannot go to disk for its slow client, so a thread waits for it: check --temp-dir for space and write permission"
+                );
+                if gone { Err(Gone) } else { Ok(false) }
+            }
+        }
     }
 
     /// Ends the response as complete.
@@ -154,8 +234,50 @@ impl Drop for Writer {
 }
 
 impl State {
-    fn on_disk(&self) -> bool {
-        self.written > self.read
+    /// Adds a chunk to what is in memory, if the budget allows.
+    fn keep(&mut self, chunk: &[u8]) -> bool {
+        if !self.permit.grow(chunk.len()) {
+            return false;
+        }
+        self.held += chunk.len();
+        if self.disk.unread() > 0 {
+            self.late.push_back(Bytes::copy_from_slice(chunk));
+            return true;
+        }
+        if chunk.len() < SMALL && !(self.chunks.is_empty() && self.tail.is_empty()) {
+            self.tail.extend_from_slice(chunk);
+            if self.tail.len() >= SMALL {
+                let gathered = self.tail.split().freeze();
+                self.chunks.push_back(gathered);
+            }
+            return true;
+        }
+        if !self.tail.is_empty() {
+            let gathered = self.tail.split().freeze();
+            self.chunks.push_back(gathered);
+        }
+        self.chunks.push_back(Bytes::copy_from_slice(chunk));
+        true
+    }
+
+    /// The oldest chunk in memory, if it is older than what lies on disk.
+    fn next(&mut self) -> Option<Bytes> {
+        if self.disk.unread() == 0 && !self.late.is_empty() {
+            // Nothing joins `chunks` while anything lies on disk, so they are read by now.
+            self.chunks.append(&mut self.late);
+        }
+        let chunk = match self.chunks.pop_front() {
+            Some(chunk) => chunk,
+            None if self.tail.is_empty() => return None,
+            None => self.tail.split().freeze(),
+        };
+        self.held -= chunk.len();
+        self.permit.shrink(chunk.len());
+        Some(chunk)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.held == 0 && self.disk.unread() == 0
     }
 }
 
@@ -179,7 +301,8 @@ impl Reader {
             if let Some(slice) = &mut self.slice {
                 match ready!(slice.poll_chunk(cx)) {
                     Some(Ok(chunk)) => {
-                        self.shared.state.lock().read += chunk.len() as u64;
+                        self.shared.state.lock().disk.read += chunk.len() as u64;
+                        self.shared.taken.notify_one();
                         return Poll::Ready(Some(Ok(chunk)));
                     }
                     Some(Err(error)) => return Poll::Ready(Some(Err(error))),
@@ -187,14 +310,14 @@ impl Reader {
                 }
             }
             let mut state = self.shared.state.lock();
-            if let Some(chunk) = state.chunks.pop_front() {
-                state.held -= chunk.len();
-                state.permit.shrink(chunk.len());
+            if let Some(chunk) = state.next() {
+                drop(state);
+                self.shared.taken.notify_one();
                 return Poll::Ready(Some(Ok(chunk)));
             }
-            if let (true, Some(file)) = (state.on_disk(), &state.file) {
-                let slice = FileSlice::new(FileSource::Open(Arc::clone(file)), state.read, state.written - state.read);
-                self.slice = Some(slice);
+            if let (1.., Some(file)) = (state.disk.unread(), &state.disk.file) {
+                let source = FileSource::Open(Arc::clone(file));
+                self.slice = Some(FileSlice::new(source, state.disk.read, state.disk.unread()));
                 continue;
             }
             return match state.end {
@@ -218,7 +341,7 @@ impl Reader {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         let state = self.shared.state.lock();
-        state.end == Some(End::Complete) && state.chunks.is_empty() && !state.on_disk()
+        state.end == Some(End::Complete) && state.is_empty()
     }
 }
 
@@ -226,10 +349,11 @@ impl Drop for Reader {
     fn drop(&mut self) {
         let mut state = self.shared.state.lock();
         state.reader_gone = true;
-        let chunks = std::mem::take(&mut state.chunks);
+        let chunks = (std::mem::take(&mut state.chunks), std::mem::take(&mut state.late));
         let held = std::mem::take(&mut state.held);
         state.permit.shrink(held);
         drop(state);
+        self.shared.taken.notify_one();
         drop(chunks);
     }
 }
@@ -288,8 +412,54 @@ mod tests {
             writer.push(&[1; 1000]).unwrap();
             assert_eq!(next(&mut reader).await.unwrap().unwrap().len(), 1000);
         }
-        let file = writer.shared.state.lock().file.clone().unwrap();
+        let file = writer.shared.state.lock().disk.file.clone().unwrap();
         assert_eq!(file.metadata().unwrap().len(), 1000);
+    }
+
+    #[tokio::test]
+    async fn without_a_disk_memory_takes_it_up_to_the_budget_and_then_the_writer_waits() {
+        let spool = Spool { budget: Budget::new(3000), temp_dir: std::path::Path::new("/nonexistent").into() };
+        let (writer, mut reader) = pipe(&spool);
+        let writing = std::thread::spawn(move || {
+            for n in 0..10u8 {
+                writer.push(&[n; 1000]).unwrap();
+            }
+            writer.finish();
+        });
+        let mut got = Vec::new();
+        while let Some(chunk) = next(&mut reader).await {
+            assert!(spool.budget.used() <= 3000);
+            got.extend_from_slice(&chunk.unwrap());
+        }
+        writing.join().unwrap();
+        assert_eq!(got, (0..10u8).flat_map(|n| [n; 1000]).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn a_waiting_writer_is_released_when_the_reader_leaves() {
+        let spool = Spool { budget: Budget::new(10), temp_dir: std::path::Path::new("/nonexistent").into() };
+        let (writer, reader) = pipe(&spool);
+        writer.push(&[0; 10]).unwrap();
+        assert_eq!(writer.try_push(&[0; 10]), Ok(false));
+        let writing = std::thread::spawn(move || writer.push(&[0; 10]));
+        drop(reader);
+        assert_eq!(writing.join().unwrap(), Err(Gone));
+    }
+
+    #[tokio::test]
+    async fn tiny_chunks_are_gathered() {
+        let spool = spool(1 << 20);
+        let (writer, mut reader) = pipe(&spool);
+        for _ in 0..100_000 {
+            writer.push(b"x").unwrap();
+        }
+        assert!(writer.shared.state.lock().chunks.len() < 30);
+        writer.finish();
+        let mut got = 0;
+        while let Some(chunk) = next(&mut reader).await {
+            got += chunk.unwrap().len();
+        }
+        assert_eq!((got, spool.budget.used()), (100_000, 0));
     }
 
     #[tokio::test]
@@ -308,7 +478,8 @@ mod tests {
         writer.push(b"unread").unwrap();
         drop(reader);
         assert_eq!(spool.budget.used(), 0);
-        assert!(matches!(writer.push(b"x"), Err(PushError::Gone)));
+        assert_eq!(writer.push(b"x"), Err(Gone));
+        assert_eq!(writer.try_push(b"x"), Err(Gone));
     }
 
     #[tokio::test]

@@ -73,6 +73,7 @@ impl Spool {
             pending: 0,
             permit: self.budget.permit(),
             disk: None,
+            no_disk: false,
         }
     }
 
@@ -93,6 +94,8 @@ pub struct Writer {
     pending: usize,
     permit: Permit,
     disk: Option<Disk>,
+    /// No temp file could be made: memory, up to the budget, is all there is.
+    no_disk: bool,
 }
 
 #[derive(Debug)]
@@ -105,14 +108,21 @@ impl Writer {
     /// Adds a chunk. Returns when it is kept; waiting for the disk here is what slows a fast client down.
     ///
     /// # Errors
-    /// What creating or writing the temp file said (no space, read-only directory).
+    /// `OutOfMemory` where no disk takes it and the budget is spent; what writing the temp file said otherwise.
     pub async fn push(&mut self, chunk: Bytes) -> io::Result<()> {
-        let fits = self.disk.is_none() && self.pending + chunk.len() <= MEMORY_MARK && self.permit.grow(chunk.len());
+        let room = self.no_disk || self.pending + chunk.len() <= MEMORY_MARK;
+        let fits = self.disk.is_none() && room && self.permit.grow(chunk.len());
+        if !fits && self.no_disk {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        let length = chunk.len();
         self.keep(chunk);
         if fits || (self.disk.is_some() && self.pending < WRITE_SIZE) {
             return Ok(());
         }
-        self.write_out().await
+        self.write_out().await?;
+        // Without a disk the chunk is still here, and must be counted.
+        if self.no_disk && !self.permit.grow(length) { Err(io::ErrorKind::OutOfMemory.into()) } else { Ok(()) }
     }
 
     /// The whole body.
@@ -155,24 +165,41 @@ impl Writer {
 
     async fn write_out(&mut self) -> io::Result<()> {
         self.close_tail();
-        let chunks = std::mem::take(&mut self.chunks);
-        let bytes = std::mem::take(&mut self.pending);
-        let disk = self.disk.take();
-        let spool = self.spool.clone();
-        let written = tokio::task::spawn_blocking(move || -> io::Result<Disk> {
-            let mut disk = match disk {
-                Some(disk) => disk,
-                None => Disk { file: spool.temp_file()?, written: 0 },
-            };
-            for chunk in &chunks {
-                disk.file.write_all(chunk)?;
+        let mut disk = if let Some(disk) = self.disk.take() {
+            disk
+        } else {
+            let spool = self.spool.clone();
+            match tokio::task::spawn_blocking(move || spool.temp_file()).await.map_err(io::Error::other)? {
+                Ok(file) => Disk { file, written: 0 },
+                Err(error) => {
+                    tracing::debug!(%error, "no temp file for a request body, which stays in memory");
+                    self.no_disk = true;
+                    return Ok(());
+                }
             }
-            disk.written += bytes as u64;
-            Ok(disk)
+        };
+        let chunks = std::mem::take(&mut self.chunks);
+        let writing = tokio::task::spawn_blocking(move || {
+            let written = chunks.iter().try_for_each(|chunk| disk.file.write_all(chunk));
+            (written, disk, chunks)
         });
-        self.disk = Some(written.await.map_err(io::Error::other)??);
-        self.permit = self.spool.budget.permit();
-        Ok(())
+        let (written, mut disk, chunks) = writing.await.map_err(io::Error::other)?;
+        match written {
+            Ok(()) => {
+                disk.written += std::mem::take(&mut self.pending) as u64;
+                self.disk = Some(disk);
+                self.permit = self.spool.budget.permit();
+                Ok(())
+            }
+            // All of it is still here: a full disk is no disk.
+            Err(error) if disk.written == 0 => {
+                tracing::debug!(%error, "the disk takes no request body, which stays in memory");
+                self.chunks = chunks;
+                self.no_disk = true;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -248,8 +275,28 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_directory_that_is_not_there_is_an_error_not_a_lost_body() {
-        let spool = Spool { budget: Budget::new(0), temp_dir: Path::new("/nonexistent").into() };
-        assert!(spool.writer().push(Bytes::from_static(b"x")).await.is_err());
+    async fn without_a_disk_memory_takes_it_up_to_the_budget() {
+        let nowhere = |budget| Spool { budget: Budget::new(budget), temp_dir: Path::new("/nonexistent").into() };
+        let spool = nowhere(3 << 20);
+        let (sent, body) = write(&spool, &[MEMORY_MARK, 1, MEMORY_MARK, 5000]).await;
+        assert_eq!(spool.budget.used(), sent.len() as u64);
+        assert_eq!(bytes_of(body), sent);
+
+        let spool = nowhere(100);
+        let mut writer = spool.writer();
+        writer.push(Bytes::from_static(&[0; 90])).await.unwrap();
+        let error = writer.push(Bytes::from_static(&[0; 90])).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
+        drop(writer);
+        assert_eq!(spool.budget.used(), 0);
+    }
+
+    #[test]
+    fn trickled_bodies_are_few_chunks() {
+        let mut writer = spool(u64::MAX).writer();
+        for _ in 0..20_000 {
+            writer.keep(Bytes::from_static(b"x"));
+        }
+        assert!(writer.chunks.len() < 10, "{} chunks", writer.chunks.len());
     }
 }

@@ -4,7 +4,7 @@
 //! some are free.
 
 use std::io;
-use std::sync::Arc;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -21,7 +21,7 @@ pub trait Serve: Clone + Send + 'static {
     /// Serves `client` on `stream` in a task of its own; returns at once.
     fn serve<S>(&self, stream: S, client: Client)
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+        S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static;
 }
 
 /// Accepts until the future is dropped; dropping it closes the listener.
@@ -43,9 +43,10 @@ pub async fn accept(listener: Listener, serve: impl Serve) -> io::Result<()> {
                 }
             }
         }
-        Listener::Unix { listener, path } => {
+        Listener::Unix { listener, own, .. } => {
             let listener = UnixListener::from_std(listener)?;
-            let _unlink = Unlink(Arc::from(path));
+            // Kept until the loop ends.
+            let _own = own;
             let mut trouble = Trouble::default();
             loop {
                 match listener.accept().await {
@@ -56,17 +57,6 @@ pub async fn accept(listener: Listener, serve: impl Serve) -> io::Result<()> {
                     Err(error) => trouble.pause(&error).await,
                 }
             }
-        }
-    }
-}
-
-/// Removes a Unix socket's path when its listener closes.
-struct Unlink(Arc<std::path::Path>);
-
-impl Drop for Unlink {
-    fn drop(&mut self) {
-        if !self.0.as_os_str().is_empty() {
-            drop(std::fs::remove_file(&self.0));
         }
     }
 }

@@ -20,7 +20,28 @@ use crate::sys::fd;
 #[derive(Debug)]
 pub enum Listener {
     Tcp { listener: std::net::TcpListener, local: SocketAddr },
-    Unix { listener: UnixListener, path: PathBuf },
+    Unix { listener: UnixListener, path: PathBuf, own: Option<SocketFile> },
+}
+
+impl Listener {
+    /// The path of the socket that this process made.
+    #[must_use]
+    pub fn own_file(&self) -> Option<PathBuf> {
+        match self {
+            Self::Unix { own: Some(file), .. } => Some(file.0.clone()),
+            _ => None,
+        }
+    }
+}
+
+/// A socket's path that this process made; removed when dropped.
+#[derive(Debug)]
+pub struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        drop(std::fs::remove_file(&self.0));
+    }
 }
 
 impl fmt::Display for Listener {
@@ -103,7 +124,8 @@ fn unix(path: &Path, backlog: u32) -> io::Result<Listener> {
     socket.bind(&SockAddr::unix(path)?)?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     socket.set_nonblocking(true)?;
-    Ok(Listener::Unix { listener: UnixListener::from(OwnedFd::from(socket)), path: path.to_owned() })
+    let own = Some(SocketFile(path.to_owned()));
+    Ok(Listener::Unix { listener: UnixListener::from(OwnedFd::from(socket)), path: path.to_owned(), own })
 }
 
 /// Removes a socket that nobody listens on any more; leaves a live one, and anything that is no socket.
@@ -114,7 +136,8 @@ fn remove_stale(path: &Path) -> io::Result<()> {
         }
         Ok(_) => match UnixStream::connect(path) {
             Ok(_) => Err(io::ErrorKind::AddrInUse.into()),
-            Err(_) => std::fs::remove_file(path),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
+            Err(error) => Err(error),
         },
         Err(_) => Ok(()),
     }
@@ -134,7 +157,8 @@ fn inherited(number: i32) -> io::Result<Listener> {
         return Ok(Listener::Tcp { listener: std::net::TcpListener::from(socket), local });
     }
     let path = address.as_pathname().map(Path::to_owned).unwrap_or_default();
-    Ok(Listener::Unix { listener: UnixListener::from(OwnedFd::from(socket)), path })
+    // Whoever made the socket removes its path.
+    Ok(Listener::Unix { listener: UnixListener::from(OwnedFd::from(socket)), path, own: None })
 }
 
 #[cfg(test)]

@@ -6,12 +6,14 @@
 
 use std::future::Future;
 use std::io;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -40,7 +42,7 @@ pub struct Timeouts {
 
 /// A guarded, timed connection.
 #[derive(Debug)]
-pub struct Stream<S> {
+pub struct Stream<S: AsFd> {
     inner: S,
     framer: Framer,
     turns: Arc<Turns>,
@@ -75,7 +77,7 @@ struct Linger {
     bytes: usize,
 }
 
-impl<S> Stream<S> {
+impl<S: AsFd> Stream<S> {
     /// Guards `inner` from here on.
     pub fn new(inner: S, limits: HeadLimits, timeouts: Timeouts, turns: Arc<Turns>) -> Self {
         Self {
@@ -170,7 +172,7 @@ impl<S> Stream<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
+impl<S: AsFd + AsyncRead + Unpin> AsyncRead for Stream<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         loop {
@@ -206,7 +208,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> Stream<S> {
+impl<S: AsFd + AsyncWrite + Unpin> Stream<S> {
     /// Runs the write timer while the client takes nothing.
     fn timed<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
@@ -221,7 +223,7 @@ impl<S: AsyncWrite + Unpin> Stream<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
+impl<S: AsFd + AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.inner).poll_write(cx, data);
@@ -272,6 +274,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
             }
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsFd> Drop for Stream<S> {
+    fn drop(&mut self) {
+        if self.turns.is_broken_off() {
+            // A reset: over HTTP/1.0 a FIN would end the broken response like a complete one.
+            drop(SockRef::from(&self.inner).set_linger(Some(Duration::ZERO)));
+        }
     }
 }
 

@@ -21,6 +21,11 @@ const LOOK_EVERY: Duration = Duration::from_micros(150);
 const BLOCKED_BELOW: f64 = 0.25;
 /// A step aside that took longer than this let somebody else run.
 const SOMEBODY_RAN: Duration = Duration::from_micros(40);
+/// Computing threads get company all the same when jobs wait and none was taken for this long: one long request must
+/// not hold all others.
+const STUCK: Duration = Duration::from_millis(10);
+/// How long a thread that was woken for that runs before it thinks of stepping aside.
+const RELIEF: Duration = Duration::from_millis(5);
 /// Clocks read at a step aside; more would cost more than they tell.
 const CLOCKS_READ: usize = 8;
 
@@ -41,6 +46,8 @@ pub struct Seats {
     /// Nanoseconds since `epoch` of the last look and of the last step aside.
     looked: AtomicU64,
     stepped: AtomicU64,
+    /// And of the last wake for [`STUCK`] jobs.
+    relieved: AtomicU64,
     epoch: Instant,
     stopping: AtomicBool,
 }
@@ -75,6 +82,7 @@ impl Seats {
             running: AtomicUsize::new(0),
             looked: AtomicU64::new(0),
             stepped: AtomicU64::new(0),
+            relieved: AtomicU64::new(0),
             epoch: Instant::now(),
             stopping: AtomicBool::new(false),
         }
@@ -133,7 +141,11 @@ impl Seats {
     /// Between two jobs while others run: `yielding` lets go of the GIL for a moment and takes it again. True:
     /// somebody else computed meanwhile, so this thread should rest rather than compete for the GIL.
     pub fn should_rest(&self, seat: usize, yielding: impl FnOnce()) -> bool {
-        if self.running.load(Ordering::Relaxed) < 2 || !self.due(&self.stepped) {
+        if cfg!(Py_GIL_DISABLED) || self.running.load(Ordering::Relaxed) < 2 || !self.due(&self.stepped) {
+            return false;
+        }
+        let relieved = Duration::from_nanos(self.now().saturating_sub(self.relieved.load(Ordering::Relaxed)));
+        if relieved < RELIEF {
             return false;
         }
         let others: Vec<(usize, Duration)> = {
@@ -154,6 +166,7 @@ impl Seats {
             state.running.push((seat, Duration::ZERO));
             self.wake(seat);
         }
+        self.running.store(state.running.len(), Ordering::SeqCst);
     }
 
     fn stopping(&self) -> bool {
@@ -222,7 +235,11 @@ impl Seats {
             used += now.saturating_sub(*before);
             *before = now;
         }
-        let count = wakes(used, available, state.running.len());
+        let mut count = wakes(used, available, state.running.len());
+        if count == 0 && self.source.stuck_for() >= STUCK {
+            count = 1;
+            self.relieved.store(self.now(), Ordering::Relaxed);
+        }
         self.wake_some(state, count);
     }
 }
@@ -285,6 +302,9 @@ mod tests {
         }
         fn is_empty(&self) -> bool {
             self.0.load(Ordering::SeqCst) == 0
+        }
+        fn stuck_for(&self) -> Duration {
+            Duration::ZERO
         }
     }
 

@@ -227,6 +227,30 @@ fn usual<'py>(
     )))
 }
 
+/// Refuses an application that has replaced `threading`: its threads are greenlets of one thread, and the pool would
+/// never start.
+///
+/// # Errors
+/// `StartError` (70) naming the library.
+pub fn refuse_patched_threads(py: Python<'_>) -> Result<(), StartError> {
+    let patched = |module: &str, question: &str, of: &str| -> PyResult<bool> {
+        let modules = py.import("sys")?.getattr("modules")?;
+        let Ok(module) = modules.get_item(module) else { return Ok(false) };
+        module.call_method1(question, (of,))?.is_truthy()
+    };
+    for (library, module, question, of) in [
+        ("gevent", "gevent.monkey", "is_module_patched", "threading"),
+        ("eventlet", "eventlet.patcher", "is_monkey_patched", "thread"),
+    ] {
+        if patched(module, question, of).unwrap_or(false) {
+            return Err(StartError::software(format!(
+                "the application has patched threading with {library}, and monopod runs it on real threads: remove the monkey patching"
+            )));
+        }
+    }
+    Ok(())
+}
+
 fn callable_only(callable: &Bound<'_, PyAny>, name: &str) -> Result<(), StartError> {
     if !callable.is_callable() {
         return Err(StartError::software(format!(

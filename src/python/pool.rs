@@ -12,6 +12,7 @@ use pyo3::types::{PyCFunction, PyDict};
 
 use super::crew::{Seats, Wake, step_aside};
 use crate::exchange::{Job, Replies, Source};
+use crate::sys::signals;
 
 /// Runs one job on an attached thread. Must answer or drop the job; must not unwind Python errors.
 pub type Run = dyn Fn(Python<'_>, Job) + Send + Sync;
@@ -57,6 +58,18 @@ pub fn start(
         threads.push(thread.unbind());
     }
     Ok(Pool { seats, threads })
+}
+
+/// Children that the application forks without exec (multiprocessing) get the system's signal handlers back.
+///
+/// # Errors
+/// What `os.register_at_fork` raises.
+pub fn reset_signals_at_fork(py: Python<'_>) -> PyResult<()> {
+    let reset = PyCFunction::new_closure(py, None, None, |_, _| signals::reset_in_child())?;
+    let options = PyDict::new(py);
+    options.set_item("after_in_child", reset)?;
+    py.import("os")?.call_method("register_at_fork", (), Some(&options))?;
+    Ok(())
 }
 
 impl Pool {

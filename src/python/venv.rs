@@ -13,6 +13,9 @@ use crate::config::error::StartError;
 /// The CPython this binary is linked with, such as `3.11`.
 pub const VERSION: &str = env!("MONOPOD_PYTHON_VERSION");
 
+/// The directory of the libpython it is linked with, below that installation's prefix.
+const LIBRARY_DIR: &str = env!("MONOPOD_PYTHON_LIBRARY_DIR");
+
 /// The python executable of the environment to use; `None`: libpython's own defaults.
 ///
 /// # Errors
@@ -82,22 +85,32 @@ fn on_path(path: &OsStr) -> Option<PathBuf> {
     for name in [format!("python{VERSION}"), "python3".to_owned()] {
         let found = std::env::split_paths(path).map(|dir| dir.join(&name)).find(|file| file.is_file());
         if let Some(python) = found
-            && let Some((executable, version)) = ask(&python)
-            && version == VERSION
+            && let Some(said) = ask(&python)
+            && said.version == VERSION
+            // Another build of the same version has other extension modules in its standard library.
+            && Path::new(LIBRARY_DIR).starts_with(&said.prefix)
         {
-            return Some(executable);
+            return Some(said.executable);
         }
     }
     None
 }
 
+struct Said {
+    executable: PathBuf,
+    version: String,
+    prefix: PathBuf,
+}
+
 /// What a python says of itself. A version manager's shim is a script, so the answer, not the file, counts.
-fn ask(python: &Path) -> Option<(PathBuf, String)> {
-    let code = "import sys; print(sys.executable); print('%d.%d' % sys.version_info[:2])";
+fn ask(python: &Path) -> Option<Said> {
+    let code = "import sys; print(sys.executable); print('%d.%d' % sys.version_info[:2]); print(sys.base_prefix)";
     let output = Command::new(python).args(["-I", "-S", "-c", code]).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
-    let (executable, version) = text.trim_end().split_once('\n')?;
-    (!executable.is_empty()).then(|| (PathBuf::from(executable), version.to_owned()))
+    let mut lines = text.lines();
+    let (executable, version, prefix) = (lines.next()?, lines.next()?, lines.next()?);
+    let said = Said { executable: executable.into(), version: version.to_owned(), prefix: prefix.into() };
+    (!executable.is_empty()).then_some(said)
 }
 
 #[cfg(test)]

@@ -52,6 +52,12 @@ impl Fault {
         Self::new(Blame::Server, StatusCode::INSUFFICIENT_STORAGE, "spool-failed")
     }
 
+    /// `--buffer-memory` is spent and there is no disk.
+    #[must_use]
+    pub const fn buffers_full() -> Self {
+        Self { retry_after: Some(1), ..Self::new(Blame::Server, StatusCode::SERVICE_UNAVAILABLE, "buffers-full") }
+    }
+
     /// `--queue-size` requests wait already.
     #[must_use]
     pub const fn queue_full() -> Self {
@@ -64,22 +70,10 @@ impl Fault {
         Self { retry_after: Some(1), ..Self::new(Blame::Server, StatusCode::SERVICE_UNAVAILABLE, "queue-timeout") }
     }
 
-    /// The server is stopping and takes no more work.
-    #[must_use]
-    pub const fn stopping() -> Self {
-        Self { retry_after: Some(1), ..Self::new(Blame::Server, StatusCode::SERVICE_UNAVAILABLE, "stopping") }
-    }
-
     /// The application raised before it committed a response.
     #[must_use]
     pub const fn app_raised() -> Self {
         Self::new(Blame::App, StatusCode::INTERNAL_SERVER_ERROR, "app-raised")
-    }
-
-    /// The application broke PEP 3333 before it committed a response.
-    #[must_use]
-    pub const fn app_protocol() -> Self {
-        Self::new(Blame::App, StatusCode::INTERNAL_SERVER_ERROR, "app-protocol")
     }
 
     /// A job was dropped without an answer, or the server itself failed.

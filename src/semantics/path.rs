@@ -51,9 +51,28 @@ pub fn is_public_name(name: &str) -> bool {
     !name.is_empty() && !hidden && !name.contains(|c: char| matches!(c, '/' | '\\') || c.is_ascii_control())
 }
 
+/// The path below `root_path` (`--root-path`, `""` or `/prefix`). A path that is not below it is left as it is: a proxy
+/// may strip the prefix itself.
+#[must_use]
+pub fn below_root<'a>(path: &'a str, root_path: &str) -> &'a str {
+    match path.strip_prefix(root_path) {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => rest,
+        _ => path,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_root_path_is_cut_once_and_only_at_a_slash() {
+        assert_eq!(below_root("/static/a.css", ""), "/static/a.css");
+        assert_eq!(below_root("/app/static/a.css", "/app"), "/static/a.css");
+        assert_eq!(below_root("/app", "/app"), "");
+        assert_eq!(below_root("/application/a.css", "/app"), "/application/a.css");
+        assert_eq!(below_root("/static/a.css", "/app"), "/static/a.css");
+    }
     use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
     use proptest::prelude::*;
 

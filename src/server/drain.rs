@@ -1,25 +1,29 @@
 //! Stopping: signals, and the time that requests in flight are given.
 //!
 //! SIGTERM and SIGINT begin the drain; the second of either ends the process at once. Before the application is
-//! ready there is nothing to drain, so the first one ends it.
+//! ready there is nothing to drain, so the first one ends it. However Python hangs, the process is gone a few seconds
+//! after `--graceful-timeout`: the IO thread, which needs no GIL, sees to that.
 
 use std::io;
 use std::time::Duration;
 
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Instant, sleep_until};
 
-use super::phase::{Phase, Phases};
 use crate::stack::observe::InFlight;
 use crate::sys::process::exit_now;
+use crate::telemetry::log::Flush;
 
 /// How the front's life ended.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Ended {
     /// Every request in flight was answered.
     Drained,
     /// `--graceful-timeout` was over first.
     CutOff,
+    /// A second signal came first.
+    Now,
     /// The front could not go on.
     Failed(String),
 }
@@ -48,34 +52,46 @@ impl Signals {
     }
 }
 
-/// Lets connections finish what is in flight for at most `limit`; idle ones close at once. The listeners are closed
-/// by then.
+/// The time that Python may take after `--graceful-timeout` for threads and `atexit` hooks. With the default of 25 s
+/// the process is gone within Kubernetes' 30 s (`terminationGracePeriodSeconds`).
+const FINISH: Duration = Duration::from_secs(4);
+
+/// Lets connections finish what is in flight until `deadline`; idle ones close at once. The listeners are closed by
+/// then.
 pub async fn drain(
     connections: GracefulShutdown,
     in_flight: &InFlight,
-    limit: Duration,
-    mut signals: Signals,
-    phases: &Phases,
+    deadline: Instant,
+    signals: &mut Signals,
 ) -> Ended {
-    phases.advance(Phase::Draining);
     tracing::info!(in_flight = in_flight.count(), "draining");
-    let ended = tokio::select! {
+    tokio::select! {
         () = connections.shutdown() => Ended::Drained,
-        () = tokio::time::sleep(limit) => {
+        () = sleep_until(deadline) => {
             let in_flight = in_flight.count();
             tracing::warn!(in_flight, reason = "drain-timeout", "requests were cut off: --graceful-timeout is over");
             Ended::CutOff
         }
         name = signals.next() => {
             tracing::warn!(signal = name, in_flight = in_flight.count(), reason = "second-signal", "stopping at once");
-            Ended::CutOff
+            Ended::Now
         }
-    };
-    phases.advance(Phase::Stopped);
-    // From here the Python side ends threads and runs atexit hooks; a further signal need not wait for them.
-    tokio::spawn(async move {
-        signals.next().await;
-        exit_now(0);
-    });
-    ended
+    }
+}
+
+/// Waits while Python ends its threads and runs its hooks, and ends the process if that takes too long or somebody
+/// insists.
+pub async fn outlast(ended: &Ended, deadline: Instant, signals: &mut Signals, flush: &Flush) -> ! {
+    if !matches!(ended, Ended::Now) {
+        tokio::select! {
+            () = sleep_until(deadline + FINISH) => {
+                tracing::warn!(reason = "exit-timeout", "threads or atexit hooks did not end in time and are cut off");
+            }
+            name = signals.next() => {
+                tracing::warn!(signal = name, reason = "second-signal", "stopping at once");
+            }
+        }
+    }
+    flush.now();
+    exit_now(0)
 }

@@ -1,16 +1,18 @@
 //! The IO thread: one single-threaded tokio runtime for every socket, timer and reply.
 
 use std::io;
-use std::sync::Arc;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
 
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::drain::{self, Ended, Signals};
-use super::phase::{Phase, Phases};
 use crate::app::backend::Backend;
 use crate::app::queue::Queue;
 use crate::app::service::App;
@@ -28,6 +30,7 @@ use crate::stack::{self, Front};
 use crate::static_files::StaticFiles;
 use crate::sys::process::exit_now;
 use crate::sys::thread;
+use crate::telemetry::log::Flush;
 
 /// What the front is made of before the application is known.
 pub struct Wiring {
@@ -36,6 +39,8 @@ pub struct Wiring {
     pub crew: Arc<dyn Crew>,
     pub replies: Replies,
     pub spool: Spool,
+    /// Unix sockets to remove if the start is broken off.
+    pub socket_files: Vec<PathBuf>,
 }
 
 /// What it still needs to serve.
@@ -46,37 +51,62 @@ pub struct Ready {
     pub line: String,
 }
 
-/// Runs the front until it has drained. Blocks the calling thread.
-#[must_use]
-pub fn run(wiring: Wiring, ready: oneshot::Receiver<Ready>) -> Ended {
+/// What the main thread and the IO thread tell each other.
+pub struct Line {
+    /// The signals are taken over, or why they are not.
+    pub started: mpsc::Sender<io::Result<()>>,
+    /// The application is there.
+    pub ready: oneshot::Receiver<Ready>,
+    /// The front's life is over.
+    pub ended: mpsc::Sender<Ended>,
+    pub flush: Flush,
+}
+
+/// Runs the front until it has drained, and then until Python has ended the process. Blocks the calling thread.
+pub fn run(wiring: Wiring, line: Line) {
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(16)
         .thread_name("monopod-blocking")
         .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => return Ended::Failed(format!("the IO runtime cannot start: {error}")),
-    };
-    let ended = runtime.block_on(live(wiring, ready)).unwrap_or_else(|error| Ended::Failed(error.to_string()));
-    // A file read for a client that is gone need not be waited for.
-    runtime.shutdown_background();
-    ended
+    match runtime {
+        Ok(runtime) => runtime.block_on(live(wiring, line)),
+        Err(error) => drop(line.started.send(Err(error))),
+    }
 }
 
-async fn live(wiring: Wiring, ready: oneshot::Receiver<Ready>) -> io::Result<Ended> {
-    let phases = Phases::default();
-    let mut signals = Signals::take()?;
+async fn live(wiring: Wiring, line: Line) {
+    let Line { started, ready, ended: tell_ended, flush } = line;
+    let mut signals = match Signals::take() {
+        Ok(signals) => signals,
+        Err(error) => return drop(started.send(Err(error))),
+    };
+    drop(started.send(Ok(())));
     let ready = tokio::select! {
         ready = ready => ready,
         name = signals.next() => {
             tracing::info!(signal = name, "stopped while the application was being imported");
+            for path in &wiring.socket_files {
+                drop(std::fs::remove_file(path));
+            }
+            flush.now();
             exit_now(0)
         }
     };
-    let Ok(Ready { listeners, static_files, line }) = ready else {
-        return Ok(Ended::Failed("the application did not start".into()));
+    // Without an application the main thread says why, and ends.
+    let Ok(ready) = ready else { return };
+    let limit = wiring.settings.life.graceful_timeout;
+    let (ended, signalled) = match serve(wiring, ready, &mut signals).await {
+        Ok(ended) => ended,
+        Err(error) => (Ended::Failed(error.to_string()), Instant::now()),
     };
+    drop(tell_ended.send(ended.clone()));
+    drain::outlast(&ended, signalled + limit, &mut signals, &flush).await;
+}
+
+/// Serves until a signal comes and the drain that it begins has ended; how, and when the signal came.
+async fn serve(wiring: Wiring, ready: Ready, signals: &mut Signals) -> io::Result<(Ended, Instant)> {
+    let Ready { listeners, static_files, line } = ready;
     share_core();
     let limits = &wiring.settings.limits;
     let front = Arc::new(Front {
@@ -106,22 +136,23 @@ async fn live(wiring: Wiring, ready: oneshot::Receiver<Ready>) -> io::Result<End
         };
         accepting.spawn(accept::accept(listener, serve));
     }
-    phases.advance(Phase::Ready);
     tracing::info!("{line}");
 
     let name = tokio::select! {
         name = signals.next() => name,
         failed = accepting.join_next() => {
-            return Ok(Ended::Failed(format!("a listener failed: {failed:?}")));
+            return Err(io::Error::other(format!("a listener failed: {failed:?}")));
         }
     };
+    let signalled = Instant::now();
     tracing::info!(signal = name, "stopping");
     // Ends the accept loops and with them the listeners, so new connections are refused from here on.
     accepting.shutdown().await;
     let Some(connections) = Arc::into_inner(connections) else {
-        return Ok(Ended::Failed("a listener outlived its loop".into()));
+        return Err(io::Error::other("a listener outlived its loop"));
     };
-    Ok(drain::drain(connections, &front.in_flight, wiring.settings.life.graceful_timeout, signals, &phases).await)
+    let deadline = signalled + wiring.settings.life.graceful_timeout;
+    Ok((drain::drain(connections, &front.in_flight, deadline, signals).await, signalled))
 }
 
 /// Where there is one CPU for both, being woken must not preempt Python: `SCHED_BATCH` for this thread.
@@ -176,7 +207,7 @@ impl Edge {
 impl Serve for Connections {
     fn serve<S>(&self, stream: S, client: Client)
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
     {
         let turns = Arc::new(Turns::default());
         let stack = stack::stack(&self.front, &Arc::new(client), &turns);

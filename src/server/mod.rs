@@ -5,9 +5,9 @@
 
 pub mod drain;
 pub mod front;
-pub mod phase;
 
 use std::convert::Infallible;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -26,10 +26,11 @@ use crate::python::crew::Seats;
 use crate::python::{framework, load, pool, shutdown};
 use crate::static_files::StaticFiles;
 use crate::sys::process::exit_now;
+use crate::sys::signals::Dispositions;
 use crate::telemetry::{console, log};
 use crate::wsgi::call::Application;
 use drain::Ended;
-use front::{Ready, Wiring};
+use front::{Line, Ready, Wiring};
 
 /// How long non-daemon threads and busy pool threads may take after the drain.
 const THREADS_END: Duration = Duration::from_secs(5);
@@ -50,15 +51,18 @@ pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
     for bind in &settings.serve.bind {
         listeners.extend(listen::bind(bind, settings.serve.backlog)?);
     }
-    let (wiring, queue) = wire(settings);
+    let (wiring, shared) = wire(settings, &listeners);
     let (tell_ready, ready) = tokio::sync::oneshot::channel();
+    let (tell_started, started) = mpsc::channel();
     let (tell_ended, ended) = mpsc::channel();
-    let io = thread::Builder::new().name("monopod-io".into()).spawn(move || {
-        drop(tell_ended.send(front::run(wiring, ready)));
-    });
-    io.map_err(|error| StartError::unavailable(format!("cannot start a thread: {error}; raise the pids limit")))?;
+    let line = Line { started: tell_started, ready, ended: tell_ended, flush: flush.clone() };
+    let io = thread::Builder::new().name("monopod-io".into()).spawn(move || front::run(wiring, line));
+    let started = io.and_then(|_| py.detach(move || started.recv()).unwrap_or(Ok(())));
+    started.map_err(|error| {
+        StartError::unavailable(format!("the IO thread cannot start: {error}; raise the pids limit"))
+    })?;
 
-    let loaded = load::load(py, settings.serve.target.as_deref(), &cwd()?)?;
+    let loaded = load_keeping_signals(py, settings)?;
     let mut static_settings = settings.static_files.clone();
     for mount in framework::static_mounts(py, &loaded.callable) {
         if !static_settings.mounts.iter().any(|named| named.url == mount.url) {
@@ -66,7 +70,7 @@ pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
         }
     }
     let static_files = py.detach(|| StaticFiles::open(&static_settings));
-    let pool = start_pool(py, settings, &loaded, &queue)?;
+    let pool = start_pool(py, settings, &loaded, &shared)?;
 
     let line = ready_line(settings, &listeners, &loaded.name, &static_files);
     let started = Ready { listeners, static_files, line };
@@ -74,21 +78,38 @@ pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
         return Err(StartError::software("the IO thread ended before the server was ready; see the log above"));
     }
     let ended = py.detach(move || ended.recv()).unwrap_or(Ended::Failed("the IO thread ended".into()));
-    let code = match &ended {
-        Ended::Drained | Ended::CutOff => 0,
+    let (code, patience) = match &ended {
+        Ended::Drained => (0, THREADS_END),
+        Ended::CutOff | Ended::Now => (0, Duration::ZERO),
         Ended::Failed(why) => {
             tracing::error!(reason = "io-failed", "{why}");
-            70
+            (70, Duration::ZERO)
         }
     };
-    let patience = if matches!(ended, Ended::Drained) { THREADS_END } else { Duration::ZERO };
     if let Err(error) = pool.stop(py, patience.as_secs_f64()) {
         error.display(py);
     }
     shutdown::finish(py, pool.threads(), THREADS_END);
     tracing::info!("stopped");
-    drop(flush);
+    flush.now();
     exit_now(code)
+}
+
+/// Imports the application. It may set handlers of its own for SIGTERM and SIGINT, which would never run, as the main
+/// thread does not come back to Python: those are undone, and said.
+fn load_keeping_signals(py: Python<'_>, settings: &Settings) -> Result<load::Loaded, StartError> {
+    let unreadable = |error: io::Error| StartError::software(format!("signal handlers cannot be read: {error}"));
+    let ours = Dispositions::current().map_err(unreadable)?;
+    let loaded = load::load(py, settings.serve.target.as_deref(), &cwd()?)?;
+    load::refuse_patched_threads(py)?;
+    for signal in ours.restore().map_err(unreadable)? {
+        tracing::warn!(
+            signal,
+            reason = "app-signal-handler",
+            "the application's own handler for this signal is not used: use atexit, or a middleware, to clean up"
+        );
+    }
+    Ok(loaded)
 }
 
 /// Loads the application, shows every setting with its value and origin (`monopod check`), and leaves the process with 0.
@@ -97,7 +118,7 @@ pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
 /// Why the server would not start.
 pub fn check(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartError> {
     let settings = &resolved.settings;
-    let loaded = load::load(py, settings.serve.target.as_deref(), &cwd()?)?;
+    let loaded = load_keeping_signals(py, settings)?;
     let mut mounts = settings.static_files.mounts.clone();
     mounts.extend(framework::static_mounts(py, &loaded.callable));
     let mut lines = vec![format!("application  {}", loaded.name)];
@@ -139,7 +160,7 @@ pub(crate) fn cwd() -> Result<std::path::PathBuf, StartError> {
 }
 
 /// The parts that both sides share, before either runs.
-fn wire(settings: &Settings) -> (Wiring, Shared) {
+fn wire(settings: &Settings, listeners: &[Listener]) -> (Wiring, Shared) {
     let spool = Spool {
         budget: Budget::new(settings.buffers.memory),
         temp_dir: Arc::from(Path::new(&settings.buffers.temp_dir)),
@@ -153,6 +174,7 @@ fn wire(settings: &Settings) -> (Wiring, Shared) {
         crew: seats as Arc<dyn Crew>,
         replies: shared.replies.clone(),
         spool: shared.spool.clone(),
+        socket_files: listeners.iter().filter_map(Listener::own_file).collect(),
     };
     (wiring, shared)
 }
@@ -179,6 +201,7 @@ fn start_pool(
         py.import("gc")?.call_method0("freeze")?;
         let run: Arc<pool::Run> = Arc::new(move |py, job| application.run(py, job));
         let source = Arc::clone(&shared.queue) as Arc<dyn Source>;
+        pool::reset_signals_at_fork(py)?;
         pool::start(py, Arc::clone(&shared.seats), &source, &shared.replies, &run)
     };
     started().map_err(|error| {

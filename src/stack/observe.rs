@@ -57,7 +57,9 @@ impl Drop for InFlightGuard {
 /// What is known of a request until it ends; dropping it writes the record.
 #[derive(Debug)]
 struct Observation {
-    _in_flight: InFlightGuard,
+    in_flight: InFlightGuard,
+    /// HTTP/1.0 has no chunked coding: where the length is not known, the connection's end is the body's.
+    http_10: bool,
     record: Option<Box<Record>>,
 }
 
@@ -164,7 +166,8 @@ where
                 stand_in: false,
             })
         });
-        let observation = Observation { _in_flight: self.layer.in_flight.enter(&self.layer.turns), record };
+        let http_10 = request.version() == Version::HTTP_10;
+        let observation = Observation { http_10, in_flight: self.layer.in_flight.enter(&self.layer.turns), record };
         ObserveFuture { inner: self.inner.call(request), observation: Some(observation) }
     }
 }
@@ -221,6 +224,12 @@ where
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let mut this = self.project();
         let frame = ready!(this.body.as_mut().poll_frame(cx));
+        if let (Some(Err(_)), Some(observation)) = (&frame, &this.observation)
+            && observation.http_10
+            && this.body.size_hint().exact().is_none()
+        {
+            observation.in_flight.turns.break_off();
+        }
         if let Some(record) = this.observation.as_mut().and_then(|observation| observation.record.as_mut()) {
             match &frame {
                 Some(Ok(frame)) => {

@@ -16,6 +16,7 @@ use super::Front;
 use crate::app::body::AppBody;
 use crate::app::service::fault_page;
 use crate::exchange::Client;
+use crate::semantics::path::below_root;
 use crate::static_files::StaticBody;
 
 /// The body of any answer.
@@ -82,26 +83,5 @@ async fn answer(front: &Front, client: Arc<Client>, request: Request<Incoming>) 
             tracing::debug!(status = fault.status.as_u16(), reason = fault.reason, "request refused");
             fault_page(&fault).map(FrontBody::App)
         }
-    }
-}
-
-/// The path below `--root-path`; a proxy that strips the prefix itself is served too.
-fn below_root<'a>(path: &'a str, root_path: &str) -> &'a str {
-    match path.strip_prefix(root_path) {
-        Some(rest) if rest.starts_with('/') => rest,
-        _ => path,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_root_path_is_cut_once_and_only_at_a_slash() {
-        assert_eq!(below_root("/static/a.css", ""), "/static/a.css");
-        assert_eq!(below_root("/app/static/a.css", "/app"), "/static/a.css");
-        assert_eq!(below_root("/application/a.css", "/app"), "/application/a.css");
-        assert_eq!(below_root("/static/a.css", "/app"), "/static/a.css");
     }
 }

@@ -4,7 +4,7 @@
 //! so the verdict waits here until its turn. It also tells `net/stream` when the connection is idle.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -23,6 +23,8 @@ pub struct Turns {
     /// When the last response ended, in nanoseconds after `epoch`.
     ended_at: AtomicU64,
     epoch: Instant,
+    /// A response that only the connection's end delimits broke off.
+    broken: AtomicBool,
     /// The last request that will come, and why it was refused.
     refused: OnceLock<(u64, Fault)>,
 }
@@ -35,6 +37,7 @@ impl Default for Turns {
             ended: AtomicU64::new(0),
             ended_at: AtomicU64::new(0),
             epoch: Instant::now(),
+            broken: AtomicBool::new(false),
             refused: OnceLock::new(),
         }
     }
@@ -63,6 +66,17 @@ impl Turns {
         self.ended.fetch_add(1, Ordering::Relaxed);
         let now = u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.ended_at.store(now, Ordering::Relaxed);
+    }
+
+    /// A response broke off, and a regular end of the connection would look like its own.
+    pub fn break_off(&self) {
+        self.broken.store(true, Ordering::Relaxed);
+    }
+
+    /// The connection must not end regularly.
+    #[must_use]
+    pub fn is_broken_off(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
     }
 
     /// Since when everything that came is answered; `None`: something is not.

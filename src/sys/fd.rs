@@ -17,3 +17,15 @@ pub fn duplicate(number: i32) -> io::Result<File> {
     let owned: OwnedFd = borrowed.try_clone_to_owned()?;
     Ok(File::from(owned))
 }
+
+/// Whether `file` is one that the kernel makes up as it is read (procfs, sysfs), whatever size it states.
+///
+/// # Errors
+/// What `fstatfs(2)` says.
+pub fn is_of_kernel(file: &File) -> io::Result<bool> {
+    const PROC: i64 = 0x9fa0;
+    const SYS: i64 = 0x6265_6572;
+    #[allow(clippy::useless_conversion)] // the field's width depends on the platform
+    let kind = i64::from(rustix::fs::fstatfs(file)?.f_type);
+    Ok(matches!(kind, PROC | SYS))
+}

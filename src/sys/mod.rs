@@ -6,4 +6,5 @@
 pub mod cgroup;
 pub mod fd;
 pub mod process;
+pub mod signals;
 pub mod thread;

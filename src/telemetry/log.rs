@@ -3,7 +3,9 @@
 //! A thread of its own writes them. When standard output is blocked, lines are dropped, never a request.
 
 use std::io;
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tracing::Level;
 use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -16,10 +18,16 @@ use crate::config::settings::{LogFormat, Logs};
 /// The target of access records.
 pub const ACCESS: &str = "monopod::access";
 
-/// Writes what is still queued when dropped.
+/// Writes what is still queued: when the last clone is dropped, or when asked.
+#[derive(Clone)]
 #[must_use]
-pub struct Flush {
-    _guard: WorkerGuard,
+pub struct Flush(Arc<Mutex<Option<WorkerGuard>>>);
+
+impl Flush {
+    /// Writes what is queued, for a second at most, and ends the log: nothing after this is written.
+    pub fn now(&self) {
+        drop(self.0.lock().take());
+    }
 }
 
 /// Starts logging. A second call in one process (tests) changes nothing.
@@ -34,7 +42,7 @@ pub fn start(logs: &Logs) -> Flush {
         LogFormat::Text => fmt::layer().with_ansi(false).with_writer(writer).boxed(),
     };
     drop(tracing_subscriber::registry().with(layer.with_filter(filter)).try_init());
-    Flush { _guard: guard }
+    Flush(Arc::new(Mutex::new(Some(guard))))
 }
 
 /// The level for the libraries below: their info is not the operator's.

@@ -3,6 +3,7 @@
 //! Runs on a pool thread that holds the GIL. Every `PyErr` ends here: it is printed with its traceback and
 //! becomes a fault, and the thread lives on, whatever the application raised (`SystemExit` too).
 
+use pyo3::exceptions::PyConnectionAbortedError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
@@ -39,7 +40,7 @@ impl Application {
         let template = PyDict::new(py);
         template.set_item("wsgi.version", (1, 0))?;
         template.set_item("wsgi.url_scheme", "http")?;
-        template.set_item("wsgi.errors", Bound::new(py, ErrorStream::default())?)?;
+        template.set_item("wsgi.errors", Bound::new(py, ErrorStream)?)?;
         template.set_item("wsgi.multithread", threads > 1)?;
         template.set_item("wsgi.multiprocess", false)?;
         template.set_item("wsgi.run_once", false)?;
@@ -69,16 +70,23 @@ impl Application {
             served
         });
         if let Err(error) = outcome {
-            tracing::error!(
-                reason = "app-raised",
-                method = head.parts.method.as_str(),
-                path = head.parts.uri.path(),
-                "the application raised; its traceback is on stderr"
-            );
-            error.display(py);
-            match start_response.get().lock() {
-                Ok(mut response) => response.fail(Fault::app_raised()),
-                Err(error) => error.display(py),
+            let answered = start_response.get().lock().map(|mut response| {
+                if response.is_gone() && error.is_instance_of::<PyConnectionAbortedError>(py) {
+                    tracing::debug!(reason = "client-gone", "the application stopped, as its client has left");
+                    return;
+                }
+                tracing::error!(
+                    reason = "app-raised",
+                    method = head.parts.method.as_str(),
+                    path = head.parts.uri.path(),
+                    "the application raised; its traceback is on stderr"
+                );
+                response.fail(Fault::app_raised());
+                drop(response);
+                error.display(py);
+            });
+            if let Err(error) = answered {
+                error.display(py);
             }
         }
     }

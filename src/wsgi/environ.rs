@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use crate::exchange::RequestHead;
+use crate::semantics::path::below_root;
 
 /// Headers that common clients and proxies send; their environ keys are made once.
 const KNOWN: &[&str] = &[
@@ -188,8 +189,7 @@ impl EnvironFactory {
 
     fn set_target(&self, py: Python<'_>, environ: &Bound<'_, PyDict>, uri: &http::Uri) -> PyResult<()> {
         let keys = &self.keys;
-        let path = uri.path();
-        let path = self.below_root(path);
+        let path = below_root(uri.path(), &self.root_path);
         if path.contains('%') {
             let decoded: Vec<u8> = percent_decode(path.as_bytes()).collect();
             environ.set_item(&keys.path_info, native_string(py, &decoded))?;
@@ -203,14 +203,6 @@ impl EnvironFactory {
         };
         environ.set_item(&keys.raw_uri, &raw)?;
         environ.set_item(&keys.request_uri, &raw)
-    }
-
-    /// The path below `--root-path`; a proxy that strips the prefix itself is served too.
-    fn below_root<'a>(&self, path: &'a str) -> &'a str {
-        match path.strip_prefix(&self.root_path) {
-            Some(rest) if rest.is_empty() || rest.starts_with('/') => rest,
-            _ => path,
-        }
     }
 
     fn set_headers(

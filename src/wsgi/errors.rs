@@ -1,55 +1,67 @@
 //! `wsgi.errors`: a text stream whose whole lines become log lines.
 //!
-//! Middleware and frameworks write here what went wrong (PEP 3333, "environ Variables"). Lines of several
-//! threads never mix.
+//! Middleware and frameworks write here what went wrong (PEP 3333, "environ Variables"). What a thread has not ended
+//! with a line end waits for that thread, so lines of several threads never mix.
 
-use parking_lot::Mutex;
+use std::cell::RefCell;
+
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
-/// A line longer than this is logged in pieces rather than gathered for ever.
+/// A line longer than this is logged in pieces rather than gathered for ever, in bytes.
 const LONGEST_LINE: usize = 64 * 1024;
+
+thread_local! {
+    /// The line that the thread has begun.
+    static PARTIAL: RefCell<String> = const { RefCell::new(String::new()) };
+}
 
 /// The stream; one per process.
 #[pyclass(frozen, module = "monopod", name = "ErrorStream")]
 #[derive(Default)]
-pub struct ErrorStream {
-    partial: Mutex<String>,
-}
+pub struct ErrorStream;
 
 #[pymethods]
 impl ErrorStream {
-    /// Adds text; every line it completes is logged. Returns the number of characters, as text streams do.
-    fn write(&self, text: &str) -> usize {
-        let mut partial = self.partial.lock();
-        partial.push_str(text);
-        while let Some(end) = partial.find('\n') {
-            let line: String = partial.drain(..=end).collect();
-            log(line.trim_end_matches(['\r', '\n']));
-        }
-        if partial.len() > LONGEST_LINE {
-            log(&std::mem::take(&mut *partial));
-        }
-        text.chars().count()
+    /// Adds text; every line it completes is logged. Returns the number of characters, as text streams do. What has no
+    /// UTF-8 form (a lone surrogate) is replaced, as an error about an error helps nobody.
+    #[allow(clippy::unused_self)] // a method to Python
+    fn write(&self, text: &Bound<'_, PyString>) -> PyResult<usize> {
+        PARTIAL.with_borrow_mut(|partial| {
+            let text = text.to_string_lossy();
+            let mut lines = text.split('\n');
+            if let Some(first) = lines.next() {
+                partial.push_str(first);
+            }
+            for line in lines {
+                log(partial);
+                partial.clear();
+                partial.push_str(line);
+            }
+            if partial.len() > LONGEST_LINE {
+                log(&std::mem::take(partial));
+            }
+        });
+        text.len()
     }
 
     /// Writes each string of an iterable.
     fn writelines(&self, lines: &Bound<'_, PyAny>) -> PyResult<()> {
         for line in lines.try_iter()? {
-            self.write(line?.extract::<&str>()?);
+            self.write(line?.cast::<PyString>()?)?;
         }
         Ok(())
     }
 
-    /// Logs what has no line end yet.
+    /// Logs what the calling thread has begun and not ended.
+    #[allow(clippy::unused_self)] // a method to Python
     fn flush(&self) {
-        let rest = std::mem::take(&mut *self.partial.lock());
-        if !rest.is_empty() {
-            log(&rest);
-        }
+        log(&PARTIAL.take());
     }
 }
 
 fn log(line: &str) {
+    let line = line.trim_end_matches('\r');
     if !line.is_empty() {
         tracing::error!(target: "monopod::wsgi.errors", "{line}");
     }

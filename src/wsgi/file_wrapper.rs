@@ -92,7 +92,9 @@ fn is_plain_file(py: Python<'_>, filelike: &Bound<'_, PyAny>) -> PyResult<bool> 
 fn regular(number: i32) -> io::Result<Option<(File, u64)>> {
     let file = fd::duplicate(number)?;
     let meta = file.metadata()?;
-    Ok(meta.is_file().then_some((file, meta.len())))
+    // What /proc and /sys say of their files' sizes is not so: those are read as they come.
+    let honest = meta.is_file() && !fd::is_of_kernel(&file)?;
+    Ok(honest.then_some((file, meta.len())))
 }
 
 /// `bytes` of a block that an iterator gave; `None` when it is not `bytes`.

@@ -9,9 +9,9 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use pyo3::prelude::*;
 
 use crate::exchange::replies::{Reply, ReplyBody, ReplyHandle};
-use crate::exchange::response::{PushError, Writer, pipe};
+use crate::exchange::response::{Writer, pipe};
 use crate::exchange::spool::MEMORY_MARK;
-use crate::exchange::{FileSlice, Spool};
+use crate::exchange::{FileSlice, Permit, Spool};
 use crate::semantics::fault::Fault;
 
 /// Status and headers, checked, as `start_response` was given them.
@@ -23,6 +23,9 @@ pub struct Head {
     /// Content-Length, where the application declared one.
     pub declared: Option<u64>,
 }
+
+/// A complete body of at most so many bytes is not counted against the budget: a connection costs as much.
+const UNCOUNTED: usize = 16 * 1024;
 
 /// Whether more of the application's body is of use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +41,8 @@ pub struct Response {
     handle: Option<ReplyHandle>,
     spool: Spool,
     head_request: bool,
+    /// `start_response` was called.
+    attempted: bool,
     head: Option<Head>,
     writer: Option<Writer>,
     declared: Option<u64>,
@@ -48,13 +53,34 @@ impl Response {
     /// Answers `handle`; `head_request` when the method was HEAD.
     #[must_use]
     pub fn new(handle: ReplyHandle, spool: Spool, head_request: bool) -> Self {
-        Self { handle: Some(handle), spool, head_request, head: None, writer: None, declared: None, sent: 0 }
+        Self {
+            handle: Some(handle),
+            spool,
+            head_request,
+            attempted: false,
+            head: None,
+            writer: None,
+            declared: None,
+            sent: 0,
+        }
     }
 
-    /// `start_response` was called.
+    /// `start_response` was called, and successfully.
     #[must_use]
     pub fn is_started(&self) -> bool {
         self.head.is_some() || self.is_committed()
+    }
+
+    /// `start_response` is being called; whether it was called before, even if that call raised (PEP 3333).
+    pub fn attempt(&mut self) -> bool {
+        std::mem::replace(&mut self.attempted, true)
+    }
+
+    /// Bytes that Content-Length has room for; `None`: any number.
+    #[must_use]
+    pub fn room(&self) -> Option<u64> {
+        let declared = self.head.as_ref().map_or(self.declared, |head| head.declared);
+        declared.map(|declared| declared.saturating_sub(self.sent))
     }
 
     /// Status and headers are on their way and cannot change any more.
@@ -71,7 +97,8 @@ impl Response {
     /// One more chunk; commits if it is the first that is not empty.
     pub fn write(&mut self, py: Python<'_>, chunk: &[u8]) -> Flow {
         if chunk.is_empty() {
-            return Flow::Continue;
+            // An iterator that only says that it is alive must not outlive its client.
+            return if self.is_gone() { Flow::Enough } else { Flow::Continue };
         }
         if self.is_committed() {
             return self.push(py, chunk);
@@ -84,10 +111,13 @@ impl Response {
         self.declared = head.declared;
         match head.declared {
             // All of it, in one chunk: nothing to stream.
-            Some(declared) if declared <= chunk.len() as u64 && chunk.len() <= MEMORY_MARK => {
+            Some(declared)
+                if declared <= chunk.len() as u64
+                    && let Some(permit) = self.permit(chunk.len()) =>
+            {
                 let chunk = self.fit(chunk);
                 self.sent = chunk.len() as u64;
-                self.commit(ReplyBody::Full(Bytes::copy_from_slice(chunk)));
+                self.commit(ReplyBody::Full(Bytes::copy_from_slice(chunk), Some(permit)));
                 Flow::Continue
             }
             _ => {
@@ -107,14 +137,17 @@ impl Response {
                 let declared = head.declare(total as u64);
                 if self.head_request {
                     self.commit_bodiless();
-                } else if total > 0 && total <= MEMORY_MARK && declared <= total as u64 {
+                } else if total > 0
+                    && declared <= total as u64
+                    && let Some(permit) = self.permit(total)
+                {
                     self.declared = Some(declared);
                     let body = match chunks {
                         [only] => Bytes::copy_from_slice(self.fit(only)),
                         many => Bytes::from(many.concat()).split_to(self.fit_len(total)),
                     };
                     self.sent = body.len() as u64;
-                    self.commit(ReplyBody::Full(body));
+                    self.commit(ReplyBody::Full(body, Some(permit)));
                 }
             }
         }
@@ -146,7 +179,7 @@ impl Response {
             if self.is_bodiless(head) {
                 self.commit_bodiless();
             } else if head.declared.unwrap_or(0) == 0 {
-                self.commit(ReplyBody::Full(Bytes::new()));
+                self.commit(ReplyBody::Full(Bytes::new(), None));
             } else {
                 self.declared = head.declared;
                 self.open_pipe();
@@ -180,23 +213,31 @@ impl Response {
             return Flow::Enough;
         };
         let fitting = self.fit(chunk);
+        let pushed = match writer.try_push(fitting) {
+            Ok(true) => Ok(()),
+            // The GIL is not held while a disk, or a client, is waited for.
+            Ok(false) => py.detach(|| writer.push(fitting)),
+            Err(gone) => Err(gone),
+        };
         self.sent += fitting.len() as u64;
-        let pushed =
-            if writer.would_spill(fitting.len()) { py.detach(|| writer.push(fitting)) } else { writer.push(fitting) };
-        match pushed {
-            Ok(()) if fitting.len() < chunk.len() => Flow::Enough,
-            Ok(()) => Flow::Continue,
-            Err(PushError::Gone) => Flow::Enough,
-            Err(PushError::Spool(error)) => {
-                tracing::error!(
-                    %error,
-                    reason = "spool-failed",
-                    "cannot keep a response for its slow client: check --temp-dir for space and write permission"
-                );
-                self.writer = None;
-                Flow::Enough
-            }
+        if pushed.is_err() || fitting.len() < chunk.len() { Flow::Enough } else { Flow::Continue }
+    }
+
+    /// The client has left, and nobody will read what else there is.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        match (&self.handle, &self.writer) {
+            (Some(handle), _) => handle.is_abandoned(),
+            (None, Some(writer)) => writer.is_gone(),
+            (None, None) => false,
         }
+    }
+
+    /// Whether a complete body of `len` bytes may wait for its client in memory: the budget that it holds then.
+    fn permit(&self, len: usize) -> Option<Permit> {
+        let mut permit = self.spool.budget.permit();
+        let fits = len <= UNCOUNTED || (len <= MEMORY_MARK && permit.grow(len));
+        fits.then_some(permit)
     }
 
     /// As much of `chunk` as Content-Length has room for.
@@ -232,7 +273,7 @@ impl Response {
             // RFC 9110 §8.6: no Content-Length with 204.
             head.headers.remove(header::CONTENT_LENGTH);
         }
-        self.commit(ReplyBody::Full(Bytes::new()));
+        self.commit(ReplyBody::Full(Bytes::new(), None));
     }
 
     fn open_pipe(&mut self) {
@@ -263,7 +304,7 @@ impl Head {
     }
 }
 
-/// No body whatever the application gives (RFC 9110 §6.4.1).
+/// No body whatever the application gives (RFC 9110 §6.4.1, and §15.3.6 for 205).
 fn is_bodiless(status: StatusCode) -> bool {
-    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED)
 }

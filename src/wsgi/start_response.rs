@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use parking_lot::{Mutex, MutexGuard};
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyConnectionAbortedError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
 
@@ -19,6 +19,9 @@ pub struct StartResponse {
     response: Mutex<Response>,
 }
 
+/// What `write` raises once nobody reads.
+const GONE: &str = "the client has left";
+
 /// `write(body_data)`: the imperative way to send a body.
 #[pyclass(frozen, module = "monopod", name = "Write", freelist = 64)]
 pub struct Write {
@@ -27,7 +30,7 @@ pub struct Write {
 
 #[pymethods]
 impl StartResponse {
-    #[pyo3(signature = (status, response_headers, exc_info = None, /))]
+    #[pyo3(signature = (status, response_headers, /, exc_info = None))]
     fn __call__(
         this: Bound<'_, Self>,
         status: &Bound<'_, PyString>,
@@ -35,9 +38,10 @@ impl StartResponse {
         exc_info: Option<&Bound<'_, PyTuple>>,
     ) -> PyResult<Write> {
         let mut response = this.get().lock()?;
+        let called_before = response.attempt();
         match exc_info {
             Some(exc_info) if response.is_committed() => return Err(raised(exc_info)),
-            None if response.is_started() => {
+            None if called_before => {
                 return Err(PyRuntimeError::new_err("start_response was called twice without exc_info (PEP 3333)"));
             }
             _ => {}
@@ -53,8 +57,14 @@ impl Write {
     #[pyo3(signature = (body_data, /))]
     fn __call__(&self, py: Python<'_>, body_data: &Bound<'_, PyAny>) -> PyResult<()> {
         let Some(chunk) = as_bytes(body_data) else { return Err(not_bytes(body_data)) };
-        self.start_response.get().lock()?.write(py, chunk);
-        Ok(())
+        let mut response = self.start_response.get().lock()?;
+        let too_long = response.room().is_some_and(|room| chunk.len() as u64 > room);
+        response.write(py, chunk);
+        if too_long {
+            return Err(PyRuntimeError::new_err("write() went past the response's Content-Length (PEP 3333)"));
+        }
+        // The application's loop would go on for a reader that is not there.
+        if response.is_gone() { Err(PyConnectionAbortedError::new_err(GONE)) } else { Ok(()) }
     }
 }
 

@@ -9,6 +9,7 @@ mod case;
 mod escape;
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -153,9 +154,7 @@ fn cases(directory: &str) -> Vec<Case> {
 /// Where a case is cut in two: between CR and LF always, elsewhere evenly.
 fn cuts(case: &Case) -> Vec<Option<usize>> {
     let stride = case.sent.len().div_ceil(CUTS).max(1);
-    let cut = |at: &usize| {
-        case.sent[at - 1] == b'\r' || (case.sent.len() < CUT_BELOW && at.is_multiple_of(stride))
-    };
+    let cut = |at: &usize| case.sent[at - 1] == b'\r' || (case.sent.len() < CUT_BELOW && at.is_multiple_of(stride));
     (1..case.sent.len()).filter(cut).map(Some).collect()
 }
 
@@ -211,7 +210,7 @@ fn run(case: &Case, cut: Option<usize>, server: &Server, control: &mut Client) -
         }
         Outcome::Refused { before, .. } => (0..*before).map(|_| "GET /before".to_owned()).collect(),
     };
-    let seen = same("seen by the application", seen, &Value::from(expected));
+    let seen = same("seen by the application", &seen, &Value::from(expected));
     answers.and(seen).map_err(|failure| match cut {
         Some(cut) => format!(", cut at {cut}: {failure}"),
         None => format!(": {failure}"),
@@ -221,7 +220,7 @@ fn run(case: &Case, cut: Option<usize>, server: &Server, control: &mut Client) -
 fn answered(requests: &[Request], closed: bool, client: &mut Client) -> Result<(), String> {
     for request in requests {
         let answer = client.answer(request.method == "HEAD")?.ok_or("closed, expected an answer")?;
-        same("status", answer.status, &request.status)?;
+        same("status", &answer.status, &request.status)?;
         if answer.head.contains("Injected") {
             return Err(format!("a header was injected: {}", answer.head));
         }
@@ -248,7 +247,7 @@ fn refused(before: usize, status: u16, eof: bool, client: &mut Client) -> Result
         return Ok(());
     }
     expected.push(status);
-    same("answers", statuses, &expected)?;
+    same("answers", &statuses, &expected)?;
     if last.contains("connection: close") { Ok(()) } else { Err(format!("no Connection: close: {last}")) }
 }
 
@@ -256,24 +255,27 @@ impl Request {
     /// Compares with what the application says.
     fn compare(&self, said: &Value) -> Result<(), String> {
         let environ = &said["environ"];
-        same("method", environ["REQUEST_METHOD"].clone(), &self.method.clone().into())?;
-        same("path", environ["PATH_INFO"].clone(), &self.path.clone().into())?;
-        same("query", environ["QUERY_STRING"].clone(), &self.query.clone().into())?;
-        same("body", said["body"].clone(), &self.body.clone().into())?;
+        same("method", &environ["REQUEST_METHOD"], &self.method)?;
+        same("path", &environ["PATH_INFO"], &self.path)?;
+        same("query", &environ["QUERY_STRING"], &self.query)?;
+        same("body", &said["body"], &self.body)?;
         if let Some(target) = &self.target {
-            same("RAW_URI", environ["RAW_URI"].clone(), &target.clone().into())?;
+            same("RAW_URI", &environ["RAW_URI"], target)?;
         }
         for (key, value) in &self.environ {
-            same(key, environ[key].clone(), &value.clone().into())?;
+            same(key, &environ[key], value)?;
         }
         let present: Vec<_> = self.absent.iter().filter(|key| environ.get(key).is_some()).collect();
         if present.is_empty() { Ok(()) } else { Err(format!("in environ: {present:?}")) }
     }
 }
 
-/// That both are equal; takes what came by value, as all callers have it at hand.
-fn same<T: PartialEq + std::fmt::Debug>(what: &str, came: T, expected: &T) -> Result<(), String> {
-    if came == *expected { Ok(()) } else { Err(format!("{what}: expected {expected:.300?}, came {came:.300?}")) }
+fn same<C, E>(what: &str, came: &C, expected: &E) -> Result<(), String>
+where
+    C: PartialEq<E> + Debug,
+    E: Debug,
+{
+    if came == expected { Ok(()) } else { Err(format!("{what}: expected {expected:.300?}, came {came:.300?}")) }
 }
 
 /// A client whose failures are values: one bad case must not hide the others.
@@ -312,7 +314,7 @@ impl Client {
     fn ask(&mut self, path: &str) -> Result<Value, String> {
         self.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
         let answer = self.answer(false)?.ok_or("closed, expected to be kept")?;
-        same("status", answer.status, &200)?;
+        same("status", &answer.status, &200)?;
         serde_json::from_slice(&answer.body).map_err(|error| error.to_string())
     }
 

@@ -75,14 +75,8 @@ fn read(directory: &Path, name: &str) -> Result<Case, String> {
         Some(status) => Outcome::Refused { before: keys.number("answered_before")?.unwrap_or(0).into(), status },
         None => Outcome::Answered(keys.tables("request")?.into_iter().map(request).collect::<Result<_, _>>()?),
     };
-    let case = Case {
-        name: name.to_owned(),
-        refs,
-        sent,
-        eof: keys.flag("eof")?,
-        closed: keys.flag("closed")?,
-        outcome,
-    };
+    let case =
+        Case { name: name.to_owned(), refs, sent, eof: keys.flag("eof")?, closed: keys.flag("closed")?, outcome };
     keys.end()?;
     Ok(case)
 }
@@ -122,9 +116,7 @@ impl Keys {
     fn pairs(&mut self, key: &str) -> Result<Vec<(String, String)>, String> {
         match self.0.remove(key) {
             None => Ok(Vec::new()),
-            Some(Value::Table(table)) => {
-                table.into_iter().map(|(name, value)| Ok((name, latin_1(&value)?))).collect()
-            }
+            Some(Value::Table(table)) => table.into_iter().map(|(name, value)| Ok((name, latin_1(&value)?))).collect(),
             Some(_) => Err(format!("{key} is not a table")),
         }
     }

@@ -50,3 +50,17 @@ fn escaped(rest: &mut &[u8]) -> Result<Vec<u8>, String> {
         _ => return Err(format!("\\{} is no escape", char::from(kind))),
     }])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn written_forms() {
+        assert_eq!(decode("a b\\r\n c\\n\\t\\0\\\\\\xfF}").unwrap(), b"a b\r c\n\t\0\\\xff}");
+        assert_eq!(decode("\\{2*a\\{3*b\\}}\\r}!").unwrap(), b"ab}b}b}\rab}b}b}\r!");
+        for bad in ["\\", "\\q", "\\x", "\\x1", "\\x+1", "\\{", "\\{a*b}", "\\{2*a", "\t", "a\r\n", "é"] {
+            assert!(decode(bad).is_err(), "{bad:?}");
+        }
+    }
+}

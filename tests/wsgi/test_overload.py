@@ -51,7 +51,8 @@ def test_a_client_that_left_the_queue_is_not_served(start: Starter, gate: Gate) 
         busy.request(f"/hello?gate={gate.port}")
         visitor = gate.wait("hello")
         with server.connect() as leaving:
-            leaving.request(f"/hello?gate={gate.port}")
+            leaving.request(f"/hello?left=1&gate={gate.port}")
+        server.wait_log("left=1")
         visitor.let_through()
         assert busy.answer().status == 200
     assert server.ask("/hello?name=after").body == b"hello after\n"

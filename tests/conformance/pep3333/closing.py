@@ -67,16 +67,20 @@ def closing_list(environ: Environ, start_response: StartResponse) -> Iterable[by
 
 
 @page
-def closing_generator(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+def closing_generator(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     """A generator whose `finally` is its close()."""
+
+    def body() -> Iterator[bytes]:
+        try:
+            yield b"first"
+            knock(environ, "first")
+            for _ in range(1 << 12):
+                yield bytes(1 << 16)
+        finally:
+            record(environ, "close")
+
     start_response("200 OK", list(TEXT))
-    try:
-        yield b"first"
-        knock(environ, "first")
-        for _ in range(1 << 12):
-            yield bytes(1 << 16)
-    finally:
-        record(environ, "close")
+    return body()
 
 
 @page

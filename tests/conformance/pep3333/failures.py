@@ -49,7 +49,8 @@ def fails(subject: Subject, kind: str, chunks: str, *, logged: bool = True) -> N
             told = answer.status >= 500 or not answer.complete
             expect(told, f"answered {answer.status} {answer.body[:60]!r}, complete")
         if chunks != "1":
-            expect(answer is not None and answer.status >= 500, f"answered {answer and answer.status}")
+            expect(answer is not None, "the connection is closed without an answer")
+            expect(answer and answer.status >= 500, f"answered {answer and answer.status}")
     expect(subject.many.is_well(), "requests after it fail")
     expect(not logged or subject.many.logs(word), "the error is not in the log")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from pep3333.pages import TEXT, Environ, StartResponse, argument, page, record
 from pep3333.subject import Subject
-from pep3333.verdict import expect
+from pep3333.verdict import Failed, expect
 from server import await_true
 
 TEN = b"0123456789"
@@ -109,14 +109,18 @@ def a_longer_bytestring_is_cut(subject: Subject) -> None:
 
 
 def iteration_stops(subject: Subject) -> None:
-    """One more bytestring may be asked for, to learn that there is an excess to report."""
-    key = subject.key()
-    with subject.connect() as connection:
-        connection.request(f"/declared?length=20&chunks=1000&by=iterator&key={key}")
-        connection.whole_or_part()
-    record = subject.many.recorded(key, "close")
-    expect(record.count("next") <= 3, f"asked for {record.count('next')} bytestrings where 2 fill Content-Length")
-    expect(record.count("close") == 1, f"close() called {record.count('close')} times")
+    """One more bytestring may be asked for, to learn that there is an excess to report.
+
+    Several times: where another thread sends, how many are asked for is a matter of chance.
+    """
+    for _ in range(10):
+        key = subject.key()
+        with subject.connect() as connection:
+            connection.request(f"/declared?length=20&chunks=1000&by=iterator&key={key}")
+            connection.whole_or_part()
+        record = subject.many.recorded(key, "close")
+        expect(record.count("next") <= 3, f"asked for {record.count('next')} bytestrings where 2 fill Content-Length")
+        expect(record.count("close") == 1, f"close() called {record.count('close')} times")
 
 
 def write_past_it_raises(subject: Subject) -> None:
@@ -134,7 +138,10 @@ def less_closes_the_connection(subject: Subject) -> None:
     for by in ("list", "iterator"):
         with subject.connect() as connection:
             connection.request(f"/declared?length=50&chunks=2&by={by}")
-            answer = connection.whole_or_part()
+            try:
+                answer = connection.whole_or_part()
+            except TimeoutError:
+                raise Failed(f"{by}: the connection stays open, the client waits") from None
         if answer is not None and answer.status == 200:
             expect(not answer.complete, f"{by}: the response looks complete")
             expect(answer.body == TEN * 2, f"{by}: {answer.body!r}")
@@ -146,7 +153,9 @@ def less_is_reported(subject: Subject) -> None:
     key = subject.key()
     with subject.connect() as connection:
         connection.request(f"/declared?length=50&chunks=2&by=list&key={key}")
-        connection.whole_or_part()
+        connection.sock.settimeout(2)
+        with contextlib.suppress(TimeoutError):
+            connection.whole_or_part()
     subject.many.recorded(key)
     words = ("content-length", "content_length", "fewer", "less", "short", "incomplete", "too few", "bytes")
 

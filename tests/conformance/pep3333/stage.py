@@ -39,7 +39,7 @@ def pages(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     return page(environ, start_response)  # type: ignore[no-any-return]
 
 
-checked = validator(pages)  # type: ignore[arg-type, var-annotated]
+checked = validator(pages)
 
 
 def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

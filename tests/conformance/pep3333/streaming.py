@@ -13,21 +13,29 @@ WORDS = ("one", "two", "three")
 
 
 @page
-def streamed(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+def streamed(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     """Three words, at the gate after each; Content-Length with `?sized=1`."""
+
+    def body() -> Iterator[bytes]:
+        for word in WORDS:
+            yield word.encode()
+            knock(environ, word)
+
     start_response("200 OK", [*TEXT, *([("Content-Length", "11")] if argument(environ, "sized") else [])])
-    for word in WORDS:
-        yield word.encode()
-        knock(environ, word)
+    return body()
 
 
 @page
-def streamed_large(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+def streamed_large(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     """One bytestring larger than all buffers of sockets, then the gate."""
+
+    def body() -> Iterator[bytes]:
+        yield b"x" * LARGE
+        knock(environ, "large")
+        yield b"y"
+
     start_response("200 OK", [*TEXT, ("Content-Length", str(LARGE + 1))])
-    yield b"x" * LARGE
-    knock(environ, "large")
-    yield b"y"
+    return body()
 
 
 @page

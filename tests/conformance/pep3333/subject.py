@@ -85,6 +85,13 @@ class Running:
         self._process.wait()
         self._log.close()
 
+    def has_ended(self) -> bool:
+        try:
+            self.connect().sock.close()
+        except ConnectionError:
+            return True
+        return self._process.poll() is not None
+
     def log(self) -> str:
         with open(self._log.name, "rb") as file:
             return file.read().decode("utf-8", "replace")
@@ -159,6 +166,10 @@ class Subject:
 
     def logs(self) -> list[str]:
         return [running.log() for running in self._running.values()]
+
+    def has_ended(self) -> bool:
+        """Whether one of its servers is gone, or refuses connections."""
+        return any(running.has_ended() for running in self._running.values())
 
     @property
     def many(self) -> Running:

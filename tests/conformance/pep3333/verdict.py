@@ -32,7 +32,13 @@ def expect(condition: object, reason: str) -> None:
 
 
 def judge(test: Test, subject: Subject) -> Verdict:
-    """Run one test; whatever it raises is a verdict, a bug in the test itself excepted by its type in the reason."""
+    """Run one test; whatever it raises is a verdict."""
+    verdict = tried(test, subject)
+    ended = verdict.outcome == FAILED and subject.has_ended()
+    return Verdict(FAILED, f"{verdict.reason}; the server has ended") if ended else verdict
+
+
+def tried(test: Test, subject: Subject) -> Verdict:
     try:
         test(subject)
     except NotOffered as missing:
@@ -40,7 +46,8 @@ def judge(test: Test, subject: Subject) -> Verdict:
     except Failed as failed:
         return Verdict(FAILED, str(failed))
     except Closed as closed:
-        return Verdict(FAILED, f"the connection was closed after {closed.args[0][:60]!r}")
+        after = f" after {closed.args[0][:60]!r}" if closed.args[0] else " without an answer"
+        return Verdict(FAILED, f"the connection was closed{after}")
     except TimeoutError:
         return Verdict(FAILED, "no answer in time")
     except (AssertionError, OSError, ValueError, LookupError) as error:

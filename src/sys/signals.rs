@@ -1,0 +1,54 @@
+//! Signal dispositions: keeping ours across the application's import, and giving children the system's.
+
+use std::io;
+
+/// What `sigaction(2)` said of the signals that stop the server.
+#[derive(Clone, Copy)]
+pub struct Dispositions([(libc::c_int, libc::sigaction); 2]);
+
+impl Dispositions {
+    /// As they are now.
+    ///
+    /// # Errors
+    /// What `sigaction(2)` says.
+    pub fn current() -> io::Result<Self> {
+        Ok(Self([(libc::SIGTERM, read(libc::SIGTERM)?), (libc::SIGINT, read(libc::SIGINT)?)]))
+    }
+
+    /// Puts back those that were changed since; the names of the signals that were.
+    ///
+    /// # Errors
+    /// What `sigaction(2)` says.
+    pub fn restore(&self) -> io::Result<Vec<&'static str>> {
+        let mut changed = Vec::new();
+        for (signal, ours) in &self.0 {
+            if read(*signal)?.sa_sigaction == ours.sa_sigaction {
+                continue;
+            }
+            // SAFETY: `ours` is what the system itself gave for this signal.
+            if unsafe { libc::sigaction(*signal, ours, std::ptr::null_mut()) } != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            changed.push(if *signal == libc::SIGTERM { "SIGTERM" } else { "SIGINT" });
+        }
+        Ok(changed)
+    }
+}
+
+fn read(signal: libc::c_int) -> io::Result<libc::sigaction> {
+    let mut action = std::mem::MaybeUninit::uninit();
+    // SAFETY: a null new action only reads; on success the out-pointer is filled.
+    if unsafe { libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: filled by the call that has just succeeded.
+    Ok(unsafe { action.assume_init() })
+}
+
+/// In a forked child, where nobody listens to the server's handlers any more: SIGTERM and SIGINT end it again.
+pub fn reset_in_child() {
+    for signal in [libc::SIGTERM, libc::SIGINT] {
+        // SAFETY: SIG_DFL is valid for both signals.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}

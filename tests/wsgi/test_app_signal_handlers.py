@@ -1,0 +1,51 @@
+"""Promise: an application that sets signal handlers does not take the shutdown from the server, and the processes that
+it starts end by their own signals."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import pytest
+
+from gate import Gate
+from server import Server, Starter, await_true
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
+def test_a_handler_set_at_import_does_not_disturb_the_drain(start: Starter, gate: Gate, number: signal.Signals) -> None:
+    server = start("own_handlers:application", "--threads", "2", env={"OWN_SIGNAL": number.name})
+    warnings = [line for line in server.log().splitlines() if "WARN" in line]
+    assert [line for line in warnings if number.name in line], server.log()
+    with server.connect() as client:
+        client.request(f"/hello?name=last&gate={gate.port}")
+        visitor = gate.wait("hello")
+        server.send_signal(number)
+        await_true(server.refuses, "new connections are refused")
+        assert server.is_running()
+        visitor.let_through()
+        assert client.answer().body == b"hello last\n"
+    assert server.exit_code() == 0
+
+
+def test_a_handler_of_another_signal_is_the_applications_own(start: Starter) -> None:
+    server = start("own_handlers:application", "--threads", "2", env={"OWN_SIGNAL": "SIGUSR2"})
+    assert "SIGUSR2" not in server.log()
+    server.send_signal(signal.SIGUSR2)
+    assert server.ask("/hello").status == 200
+    assert server.terminate() == 0
+
+
+@pytest.fixture(scope="module")
+def parent(start_once: Starter) -> Server:
+    return start_once("edge:application", "--threads", "2")
+
+
+@pytest.mark.parametrize("page", ["child?method=fork", "child?method=spawn", "shell_child"])
+def test_a_process_of_a_request_can_be_terminated(parent: Server, page: str) -> None:
+    answer = parent.ask(f"/{page}")
+    assert answer.status == 200, parent.log()
+    assert json.loads(answer.body) == -signal.SIGTERM
+    # The signal was the child's, not the server's.
+    assert parent.ask("/hello").body == b"hello world\n"
+    assert "draining" not in parent.log()
