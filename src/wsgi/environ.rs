@@ -197,9 +197,10 @@ impl EnvironFactory {
             environ.set_item(&keys.path_info, native_string(py, path.as_bytes()))?;
         }
         environ.set_item(&keys.query_string, native_string(py, uri.query().unwrap_or("").as_bytes()))?;
+        // As the client sent it: an absolute target stays absolute.
         let raw = match uri.path_and_query() {
-            Some(target) => native_string(py, target.as_str().as_bytes()),
-            None => native_string(py, uri.path().as_bytes()),
+            Some(target) if uri.scheme().is_none() => native_string(py, target.as_str().as_bytes()),
+            _ => native_string(py, uri.to_string().as_bytes()),
         };
         environ.set_item(&keys.raw_uri, &raw)?;
         environ.set_item(&keys.request_uri, &raw)

@@ -15,6 +15,5 @@ mod head;
 mod host;
 mod keep_alive;
 mod pipelining;
-// Enabled once net/guard is in; needs Server::serving and Server::address.
-// mod requests;
+mod requests;
 mod slow_head;

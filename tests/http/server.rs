@@ -27,10 +27,15 @@ impl Server {
 
     /// With `options` beside.
     pub fn with(options: &[&str]) -> Self {
+        Self::serving("app:app", options)
+    }
+
+    /// Another application of this directory.
+    pub fn serving(app: &str, options: &[&str]) -> Self {
         let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/http");
         let mut command = Command::new(env!("CARGO_BIN_EXE_monopod"));
         command
-            .args(["serve", "app:app", "--bind", "127.0.0.1:0", "--log-format", "text", "--threads", "2", "--chdir"])
+            .args(["serve", app, "--bind", "127.0.0.1:0", "--log-format", "text", "--threads", "2", "--chdir"])
             .arg(here)
             .args(options)
             .env("PYTHONDONTWRITEBYTECODE", "1")
@@ -57,6 +62,11 @@ impl Server {
             panic!("no ready line within {READY_WITHIN:?}; {:?}", process.wait());
         };
         Self { process, address: address.parse().expect("the ready line names an address") }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// A new connection.

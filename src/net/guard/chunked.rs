@@ -1,6 +1,6 @@
 //! The framing of a chunked body (RFC 9112 §7.1): sizes, extensions, data, trailers.
 
-use super::head::{HeadLimits, field};
+use super::head::{HeadLimits, field, is_token};
 use crate::semantics::fault::Fault;
 
 /// Bytes of chunk extensions in one body; nobody sends them for a good reason.
@@ -14,7 +14,7 @@ pub(super) struct Chunked {
     state: State,
     /// Bytes of extensions so far.
     extensions: usize,
-    /// The trailer line so far.
+    /// The extensions of a chunk, or the trailer line, so far.
     line: Vec<u8>,
     /// Trailers so far.
     trailers: usize,
@@ -67,13 +67,18 @@ impl Chunked {
                 State::Size { size: size << 4 | digit, digits: digits + 1 }
             }
             (State::Size { size, digits: 1.. }, b';') => State::Extension { size },
-            (State::Size { size, digits: 1.. } | State::Extension { size }, b'\r') => State::SizeLf { size },
+            (State::Size { size, digits: 1.. }, b'\r') => State::SizeLf { size },
+            (State::Extension { size }, b'\r') if are_extensions(&self.line) => {
+                self.line.clear();
+                State::SizeLf { size }
+            }
             // Neither CR nor LF nor any other control character may hide in an extension.
             (State::Extension { size }, byte) if byte == b'\t' || (byte >= b' ' && byte != 0x7f) => {
                 self.extensions += 1;
                 if self.extensions > EXTENSIONS {
                     return Err(Fault::bad_chunk());
                 }
+                self.line.push(byte);
                 State::Extension { size }
             }
             (State::SizeLf { size: 0 }, b'\n') => State::Trailer,
@@ -102,6 +107,49 @@ impl Chunked {
     }
 }
 
+/// `name [ "=" ( token / quoted-string ) ]`, separated by `;` (RFC 9112 §7.1.1), without white space around them.
+fn are_extensions(text: &[u8]) -> bool {
+    let token = |text: &[u8]| !text.is_empty() && text.iter().all(|byte| is_token(*byte));
+    let mut rest = text;
+    loop {
+        let name = rest.iter().position(|byte| !is_token(*byte)).unwrap_or(rest.len());
+        if !token(&rest[..name]) {
+            return false;
+        }
+        rest = &rest[name..];
+        if let Some(value) = rest.strip_prefix(b"=") {
+            let end = if value.first() == Some(&b'"') {
+                quoted_string(value)
+            } else {
+                value.iter().position(|byte| !is_token(*byte)).unwrap_or(value.len())
+            };
+            if end == 0 {
+                return false;
+            }
+            rest = &value[end..];
+        }
+        match rest {
+            [] => return true,
+            [b';', more @ ..] => rest = more,
+            _ => return false,
+        }
+    }
+}
+
+/// Length of the quoted string that `text` begins with, quotes included (RFC 9110 §5.6.4); 0 when it does not end.
+fn quoted_string(text: &[u8]) -> usize {
+    let mut escaped = false;
+    for (at, byte) in text.iter().enumerate().skip(1) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return at + 1,
+            _ => {}
+        }
+    }
+    0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,6 +167,7 @@ mod tests {
             "5\r\nhello\r\n0\r\n\r\n",
             "A\r\n0123456789\r\n00\r\n\r\n",
             "1;a=\"b\"\r\nx\r\n0;z\r\n\r\n",
+            "1;a=b;c;d=\"; \\\" \"\r\nx\r\n0\r\n\r\n",
             "0\r\nX: y\r\nZ:\r\n\r\n",
         ] {
             assert_eq!(judge(good), Ok((good.len(), true)), "{good:?}");
@@ -140,6 +189,11 @@ mod tests {
             "1;a\rb\r\n",
             "1;a\nb\r\n",
             "1;\0\r\n",
+            "1;=b\r\n",
+            "1;a=\r\n",
+            "1;a=\"b\r\n",
+            "1; a\r\n",
+            "1;\r\n",
             "11111111111111111\r\n",
             "0\r\n X: y\r\n",
             "0\r\nX y\r\n",

@@ -1,6 +1,6 @@
 //! One request head, line by line (RFC 9112 §2 to §6), and how its body is framed.
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter, memmem};
 
 use crate::semantics::fault::Fault;
 
@@ -54,8 +54,9 @@ impl Head {
                 return Err(Fault::bad_head("bad-request-line"));
             }
             let Some(end) = memchr(b'\n', rest) else {
-                // Not complete yet, and perhaps too long already.
-                return self.check_size(rest.len(), limits).map(|()| None);
+                // Not complete yet, and perhaps too long already. The CR of the line's end does not count.
+                let length = rest.len() - usize::from(rest.ends_with(b"\r"));
+                return self.check_size(length, limits).map(|()| None);
             };
             // RFC 9112 §2.2: a line ends with CRLF; a bare LF is where servers disagree.
             let Some(line) = rest[..end].strip_suffix(b"\r") else { return Err(Fault::bad_head("bare-lf")) };
@@ -149,6 +150,16 @@ fn check_request_line(line: &[u8]) -> Result<Version, Fault> {
     if target.is_empty() || target.iter().any(|byte| *byte <= b' ' || *byte == 0x7f || *byte == b'#') {
         return Err(bad);
     }
+    // RFC 9112 §3.2.2: the authority of an absolute target is a Host, under the same rules.
+    if target[0] != b'/'
+        && let Some(at) = memmem::find(target, b"://")
+    {
+        let rest = &target[at + 3..];
+        let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
+        if end == 0 || !is_host(&rest[..end]) {
+            return Err(Fault::bad_host());
+        }
+    }
     match version {
         b"HTTP/1.1" => Ok(Version::Http11),
         b"HTTP/1.0" => Ok(Version::Http10),
@@ -182,16 +193,34 @@ fn split(bytes: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
 fn length(value: &[u8]) -> Result<u64, Fault> {
     let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
     let text = str::from_utf8(value).ok().filter(|_| digits);
-    text.and_then(|text| text.parse().ok()).ok_or(Fault::bad_head("bad-content-length"))
+    let length: u64 = text.and_then(|text| text.parse().ok()).ok_or(Fault::bad_head("bad-content-length"))?;
+    // More than any file can hold; parsers further on may count signed.
+    if i64::try_from(length).is_ok() { Ok(length) } else { Err(Fault::body_too_large()) }
 }
 
 /// `uri-host [":" port]` (RFC 9110 §7.2), or nothing. A comma is a joined repetition, `@` a user.
 fn is_host(value: &[u8]) -> bool {
-    value.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=:[]".contains(byte))
+    let (name, port) = match value {
+        [b'[', rest @ ..] => match split(rest, b']') {
+            Some((address, port)) if address.iter().all(|byte| byte.is_ascii_hexdigit() || b":.vV".contains(byte)) => {
+                (&[][..], port.strip_prefix(b":").or(port.is_empty().then_some(&[][..])))
+            }
+            _ => return false,
+        },
+        value => match split(value, b':') {
+            Some((name, port)) => (name, Some(port)),
+            None => (value, Some(&[][..])),
+        },
+    };
+    let in_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(byte);
+    let escaped = |at: usize| name.get(at + 1..at + 3).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
+    port.is_some_and(|port| port.iter().all(u8::is_ascii_digit))
+        && name.iter().all(in_name)
+        && memchr_iter(b'%', name).all(escaped)
 }
 
 /// `tchar` (RFC 9110 §5.6.2).
-fn is_token(byte: u8) -> bool {
+pub(super) fn is_token(byte: u8) -> bool {
     TOKEN[byte as usize]
 }
 
@@ -284,6 +313,12 @@ mod tests {
             ("a,b", false),
             ("u@h", false),
             ("a b", false),
+            ("a:80:90", false),
+            ("a:http", false),
+            ("[::1", false),
+            ("[::1]x", false),
+            ("a%zz", false),
+            ("a%20", true),
             ("a/b", false),
         ] {
             assert_eq!(judge(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")).is_ok(), ok, "{host}");
