@@ -222,7 +222,7 @@ mod tests {
         for words in [&["--help"][..], &["-h"], &["serve", "--help"], &["check", "-h"], &["--threads", "4", "--help"]] {
             let help = gist(words);
             let mut rest = help.as_str();
-            for heading in ["Serve:", "Static files:", "Limits:", "Life:", "Logs:"] {
+            for heading in ["Serve:", "Static files:", "Limits:", "Edge:", "Life:", "Logs:"] {
                 let at = rest.find(heading).unwrap_or_else(|| panic!("{heading} in {rest}"));
                 rest = &rest[at..];
             }

@@ -15,11 +15,13 @@ pub mod resolve;
 pub mod settings;
 pub mod sizing;
 pub mod sources;
+pub mod trusted;
 pub mod values;
 
 pub use error::StartError;
 pub use reading::Origin;
 pub use resolve::{Resolved, resolve};
-pub use settings::{Bind, Buffers, Life, Limits, LogFormat, Logs, Mount, Serve, Settings, StaticFiles};
+pub use settings::{Bind, Buffers, Edge, Life, Limits, LogFormat, Logs, Mount, Serve, Settings, StaticFiles};
 pub use sizing::Host;
 pub use sources::Source;
+pub use trusted::TrustedPeers;

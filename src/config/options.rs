@@ -20,6 +20,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args};
 
 use super::addresses::{bind, mount, root_path};
 use super::settings::{Bind, LogFormat, Mount};
+use super::trusted::{Trusted, trusted};
 use super::values::{
     boolean, duration, head_size, level, log_format, memory, size, size_or_zero, target, whole, workers,
 };
@@ -36,6 +37,9 @@ pub struct Options {
     /// Heading "Limits".
     #[command(flatten)]
     pub limits: LimitOptions,
+    /// Heading "Edge".
+    #[command(flatten)]
+    pub edge: EdgeOptions,
     /// Heading "Life".
     #[command(flatten)]
     pub life: LifeOptions,
@@ -155,6 +159,28 @@ pub struct LimitOptions {
     /// Directory of temporary files [default: $TMPDIR, or /tmp]
     #[arg(long, value_name = "DIR")]
     pub temp_dir: PathBuf,
+}
+
+/// Who stands between the clients and this server.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Edge")]
+pub struct EdgeOptions {
+    /// Peers whose X-Forwarded-For, -Proto, -Host, -Port, -Prefix and Forwarded headers are believed; from others these
+    /// headers are removed: addresses, ranges such as 10.0.0.0/8, private, *, none; repeatable, or separated by commas
+    #[arg(long, value_name = "PEERS", value_parser = trusted, value_delimiter = ',',
+          default_value = "127.0.0.1,::1")]
+    pub forwarded_allow_ips: Vec<Trusted>,
+
+    /// Connections from --forwarded-allow-ips begin with a PROXY protocol header, version 1 or 2
+    #[arg(long, value_name = "BOOL", value_parser = boolean, default_value = "false", action = ArgAction::Set,
+          num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          default_value_if("no_proxy_protocol", ArgPredicate::IsPresent, "false"),
+          overrides_with = "no_proxy_protocol")]
+    pub proxy_protocol: bool,
+
+    /// No connection begins with a PROXY protocol header
+    #[arg(long, overrides_with = "proxy_protocol")]
+    no_proxy_protocol: bool,
 }
 
 /// Starting and stopping.

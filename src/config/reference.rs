@@ -32,9 +32,10 @@ A value that cannot be read, an unknown key and a wrong type stop the server wit
 variable, or the file and key (exit code 64 for the command line, 78 for the rest). Nothing wrong is ever replaced by a
 default.
 
-**Variables of platforms.** `PORT` stands for `--bind 0.0.0.0:$PORT` and `WEB_CONCURRENCY` for `--workers`; both rank below the
+**Variables of platforms.** `PORT` stands for `--bind 0.0.0.0:$PORT` and `WEB_CONCURRENCY` for `--workers`; all rank below the
 `MONOPOD_…` variable of the same option and above the file. Blank counts as unset. As platforms set `WEB_CONCURRENCY` on
-their own, a value above 1 gives a warning and one worker. `TMPDIR` is the default of `--temp-dir`.
+their own, a value above 1 gives a warning and one worker. gunicorn's `FORWARDED_ALLOW_IPS` stands for
+`--forwarded-allow-ips`. `TMPDIR` is the default of `--temp-dir`.
 ";
 
 /// The page, in Markdown: the order of sources, the places of the file, and one table of options per heading.
@@ -112,7 +113,7 @@ mod tests {
     fn the_tables_follow_the_headings_of_help() {
         let page = reference();
         let titles: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
-        assert_eq!(titles, ["Serve", "Static files", "Limits", "Life", "Logs"]);
+        assert_eq!(titles, ["Serve", "Static files", "Limits", "Edge", "Life", "Logs"]);
     }
 
     #[test]

@@ -12,9 +12,10 @@ use clap::{Arg, FromArgMatches};
 use super::error::StartError;
 use super::options::{self, Options};
 use super::reading::{Origin, Reading};
-use super::settings::{Buffers, Life, Limits, Logs, Serve, Settings, StaticFiles};
+use super::settings::{Buffers, Edge, Life, Limits, Logs, Serve, Settings, StaticFiles};
 use super::sizing::{self, Host};
 use super::sources::{Env, Layers, Source, lookup};
+use super::trusted::TrustedPeers;
 use super::values::{about_size, show_size};
 
 /// The settings, and how they came about.
@@ -95,7 +96,7 @@ fn decisions<'a>(
 }
 
 fn settings(options: Options, chdir: Option<PathBuf>, host: &Host) -> Settings {
-    let Options { serve, static_files, limits, life, logs } = options;
+    let Options { serve, static_files, limits, edge, life, logs } = options;
     Settings {
         serve: Serve {
             target: serve.target,
@@ -126,6 +127,7 @@ fn settings(options: Options, chdir: Option<PathBuf>, host: &Host) -> Settings {
             queue_timeout: limits.queue_timeout,
         },
         buffers: Buffers { memory: limits.buffer_memory, temp_dir: limits.temp_dir },
+        edge: Edge { forwarded_allow_ips: TrustedPeers(edge.forwarded_allow_ips), proxy_protocol: edge.proxy_protocol },
         life: Life { graceful_timeout: life.graceful_timeout },
         logs: Logs { level: logs.log_level, format: logs.log_format, access: logs.access_log },
     }
@@ -139,6 +141,7 @@ fn unless_zero(limit: Duration) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::super::settings::{Bind, LogFormat};
+    use super::super::trusted::Trusted;
     use super::super::values::MIB;
     use super::*;
 
@@ -232,6 +235,44 @@ mod tests {
         ] {
             assert_eq!(shown(&run(file, args, vars).unwrap(), "bind"), expected);
         }
+    }
+
+    #[test]
+    fn trusted_peers_come_as_a_list_from_every_layer() {
+        for (file, args, vars, expected) in [
+            ("", &[][..], &[][..], "127.0.0.1, ::1 (default)"),
+            (
+                "",
+                &[],
+                &[("FORWARDED_ALLOW_IPS", "10.0.0.0/8, private,")],
+                "10.0.0.0/8, private (env FORWARDED_ALLOW_IPS)",
+            ),
+            (
+                "",
+                &[],
+                &[("FORWARDED_ALLOW_IPS", "*"), ("MONOPOD_FORWARDED_ALLOW_IPS", "::1")],
+                "::1 (env MONOPOD_FORWARDED_ALLOW_IPS)",
+            ),
+            ("forwarded-allow-ips = ['::1', 'private']", &[], &[], "::1, private (file monopod.toml)"),
+            (
+                "forwarded-allow-ips = '::1, private'",
+                &[],
+                &[("FORWARDED_ALLOW_IPS", " ")],
+                "::1,  private (file monopod.toml)",
+            ),
+            (
+                "forwarded-allow-ips = '*'",
+                &["--forwarded-allow-ips", "::1,10.0.0.1", "--forwarded-allow-ips=none"],
+                &[],
+                "::1, 10.0.0.1, none (flag)",
+            ),
+        ] {
+            assert_eq!(shown(&run(file, args, vars).unwrap(), "forwarded-allow-ips"), expected);
+        }
+        let edge = run("", &["--forwarded-allow-ips", "private", "--proxy-protocol"], &[]).unwrap().settings.edge;
+        assert_eq!(edge, Edge { forwarded_allow_ips: TrustedPeers(vec![Trusted::Private]), proxy_protocol: true });
+        let refused = run("", &[], &[("FORWARDED_ALLOW_IPS", "proxy.local")]).unwrap_err().to_string();
+        assert!(refused.starts_with("FORWARDED_ALLOW_IPS wants addresses"), "{refused}");
     }
 
     #[test]

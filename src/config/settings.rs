@@ -7,6 +7,8 @@ use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::trusted::TrustedPeers;
+
 /// Everything the server was told, or worked out for itself, before it starts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -18,6 +20,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Where bodies wait.
     pub buffers: Buffers,
+    /// Who stands between the clients and this server.
+    pub edge: Edge,
     /// Starting and stopping.
     pub life: Life,
     /// What is written, and how.
@@ -144,6 +148,15 @@ pub struct Buffers {
     pub memory: u64,
     /// Where unnamed temporary files go past that (`--temp-dir`); it may be missing or read-only.
     pub temp_dir: PathBuf,
+}
+
+/// Who stands between the clients and this server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edge {
+    /// Peers that may say who their client is (`--forwarded-allow-ips`). A Unix socket's always may.
+    pub forwarded_allow_ips: TrustedPeers,
+    /// Whether connections from these peers begin with a PROXY protocol header (`--proxy-protocol`).
+    pub proxy_protocol: bool,
 }
 
 /// Starting and stopping.

@@ -108,20 +108,14 @@ impl Layers {
         for arg in options::settable(command) {
             let name = options::env_name(arg);
             if let Some(value) = lookup(env, &name) {
-                let values = match value.to_str() {
-                    Some(list) if options::is_list(arg) => {
-                        list.split(',').map(str::trim).filter(|item| !item.is_empty()).map(OsString::from).collect()
-                    }
-                    _ => vec![value],
-                };
-                self.offer(arg, values, Source::Env(name))?;
+                self.offer(arg, items(arg, value), Source::Env(name))?;
             }
         }
         Ok(())
     }
 
-    /// Offers what platforms set: `PORT` as `--bind 0.0.0.0:$PORT`, `WEB_CONCURRENCY` as `--workers`. They are not the
-    /// operator's words, so they are looked at only where neither flag nor `MONOPOD_…` spoke (`typed` tells of flags),
+    /// Offers what platforms set: `PORT` as `--bind 0.0.0.0:$PORT`, `WEB_CONCURRENCY` as `--workers`, and gunicorn's own
+    /// `FORWARDED_ALLOW_IPS`. They are not the operator's words, so they are looked at only where neither flag nor `MONOPOD_…` spoke (`typed` tells of flags),
     /// and a `WEB_CONCURRENCY` above 1 gives a note instead of a refusal.
     ///
     /// # Errors
@@ -138,6 +132,10 @@ impl Layers {
             let Some(name) = platform_name(id).filter(|_| !typed(id) && self.get(id).is_none()) else { continue };
             let Some(value) = lookup(env, name) else { continue };
             let text = value.to_string_lossy();
+            if options::is_list(arg) && id != "bind" {
+                self.offer(arg, items(arg, value), Source::Env(name.to_owned()))?;
+                continue;
+            }
             let offered = match id {
                 "bind" => values::whole(0_u16, u16::MAX)(&text).map(|port| format!("0.0.0.0:{port}")),
                 _ => values::whole(1_usize, usize::from(u16::MAX))(&text).map(|wanted| {
@@ -172,7 +170,18 @@ pub fn platform_name(id: &str) -> Option<&'static str> {
     match id {
         "bind" => Some("PORT"),
         "workers" => Some("WEB_CONCURRENCY"),
+        "forwarded_allow_ips" => Some("FORWARDED_ALLOW_IPS"),
         _ => None,
+    }
+}
+
+/// The values in a variable; a list is split at commas.
+fn items(arg: &Arg, value: OsString) -> Vec<OsString> {
+    match value.to_str() {
+        Some(list) if options::is_list(arg) => {
+            list.split(',').map(str::trim).filter(|item| !item.is_empty()).map(OsString::from).collect()
+        }
+        _ => vec![value],
     }
 }
 
