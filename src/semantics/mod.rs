@@ -8,6 +8,7 @@
 pub mod accept_encoding;
 pub mod etag;
 pub mod fault;
+pub mod forwarded;
 pub mod media_types;
 pub mod path;
 pub mod preconditions;
