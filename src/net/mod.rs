@@ -6,4 +6,5 @@ pub mod accept;
 pub mod conn;
 pub mod guard;
 pub mod listen;
+pub mod proxy_protocol;
 pub mod stream;
