@@ -3,10 +3,10 @@
 //! `app` makes jobs, the pool takes them from a [`Source`], and the [`Crew`] is told that some wait. A job
 //! whose reply handle is dropped unanswered tells the front so; none is ever lost in silence.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::client::Client;
 use super::replies::ReplyHandle;
 use super::spool::Spooled;
 
@@ -22,44 +22,8 @@ pub struct Job {
 #[derive(Debug)]
 pub struct RequestHead {
     pub parts: http::request::Parts,
+    /// The connection's, or the request's own where trusted proxies speak for it.
     pub client: Arc<Client>,
-}
-
-/// The two ends of a connection, as text ready for environ; made once per connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Client {
-    /// `REMOTE_ADDR`: the peer's IP address; empty on a Unix socket.
-    pub remote_addr: String,
-    /// `REMOTE_PORT`; empty on a Unix socket.
-    pub remote_port: String,
-    /// `SERVER_NAME` where the request has no Host.
-    pub server_name: String,
-    /// `SERVER_PORT`, decimal (RFC 3875 §4.1.15); `80` on a Unix socket.
-    pub server_port: String,
-}
-
-impl Client {
-    /// A TCP connection from `peer` to `local`.
-    #[must_use]
-    pub fn tcp(peer: SocketAddr, local: SocketAddr) -> Self {
-        Self {
-            remote_addr: peer.ip().to_canonical().to_string(),
-            remote_port: peer.port().to_string(),
-            server_name: local.ip().to_canonical().to_string(),
-            server_port: local.port().to_string(),
-        }
-    }
-
-    /// A connection over a Unix socket, which has no addresses.
-    #[must_use]
-    pub fn unix() -> Self {
-        Self {
-            remote_addr: String::new(),
-            remote_port: String::new(),
-            server_name: "localhost".to_owned(),
-            server_port: "80".to_owned(),
-        }
-    }
 }
 
 /// Where the Python host takes its jobs from.

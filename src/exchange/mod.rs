@@ -5,6 +5,7 @@
 //! knows hyper's nor CPython's. May use tokio; never pyo3, never hyper.
 
 pub mod budget;
+pub mod client;
 pub mod file_slice;
 pub mod job;
 pub mod replies;
@@ -13,7 +14,8 @@ pub mod response;
 pub mod spool;
 
 pub use budget::{Budget, Permit};
+pub use client::Client;
 pub use file_slice::{FileSlice, FileSource};
-pub use job::{Client, Crew, Job, RequestHead, Source};
+pub use job::{Crew, Job, RequestHead, Source};
 pub use replies::{Replies, Reply, ReplyBody, ReplyHandle};
 pub use spool::{Spool, Spooled};

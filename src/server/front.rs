@@ -24,6 +24,7 @@ use crate::net::conn;
 use crate::net::guard::HeadLimits;
 use crate::net::listen::Listener;
 use crate::net::stream::{Stream, Timeouts};
+use crate::stack::identify::Trust;
 use crate::stack::observe::InFlight;
 use crate::stack::turns::Turns;
 use crate::stack::{self, Front};
@@ -118,6 +119,7 @@ async fn serve(wiring: Wiring, ready: Ready, signals: &mut Signals) -> io::Resul
         },
         static_files,
         root_path: wiring.settings.serve.root_path.clone(),
+        trust: Trust::new(wiring.settings.edge.forwarded_allow_ips.clone()),
         in_flight: InFlight::default(),
         access_log: wiring.settings.logs.access,
     });
@@ -209,6 +211,7 @@ impl Serve for Connections {
     where
         S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
     {
+        let client = Client { is_trusted: self.front.trust.has_peer(client.peer), ..client };
         let turns = Arc::new(Turns::default());
         let stack = stack::stack(&self.front, &Arc::new(client), &turns);
         let stream = Stream::new(stream, self.edge.head, self.edge.timeouts, turns);

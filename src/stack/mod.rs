@@ -15,11 +15,13 @@ use crate::exchange::Client;
 use crate::static_files::StaticFiles;
 
 pub mod guard;
+pub mod identify;
 pub mod observe;
 pub mod panic_net;
 pub mod route;
 pub mod turns;
 
+use identify::Trust;
 use observe::{InFlight, Observed};
 use route::FrontBody;
 use turns::Turns;
@@ -30,6 +32,8 @@ pub struct Front {
     pub static_files: StaticFiles,
     /// `--root-path`, `""` or `/prefix`.
     pub root_path: String,
+    /// `--forwarded-allow-ips`.
+    pub trust: Trust,
     pub in_flight: InFlight,
     pub access_log: bool,
 }
@@ -44,6 +48,8 @@ pub fn stack(
 + Send
 + 'static {
     ServiceBuilder::new()
+        // takes the word of trusted proxies for who the client is, and nobody else's; first, as the record tells it
+        .layer(identify::IdentifyLayer::new(front, client))
         // counts the request until its body has ended; writes its access record
         .layer(observe::ObserveLayer::new(front, client, turns))
         // a panic below answers 500 and ends nobody else's request

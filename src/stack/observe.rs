@@ -152,7 +152,7 @@ where
     fn call(&mut self, request: Request<R>) -> Self::Future {
         let record = self.layer.client.as_ref().map(|client| {
             Box::new(Record {
-                client: Arc::clone(client),
+                client: Arc::clone(request.extensions().get().unwrap_or(client)),
                 method: request.method().clone(),
                 target: request.uri().clone(),
                 version: request.version(),

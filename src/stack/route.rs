@@ -65,7 +65,7 @@ pub fn route(
 ) -> impl Service<Request<Incoming>, Response = Response<FrontBody>, Error = Infallible, Future: Send> + Clone + Send + 'static
 {
     tower::service_fn(move |request: Request<Incoming>| {
-        let (front, client) = (Arc::clone(&front), Arc::clone(&client));
+        let (front, client) = (Arc::clone(&front), Arc::clone(request.extensions().get().unwrap_or(&client)));
         async move { Ok(answer(&front, client, request).await) }
     })
 }

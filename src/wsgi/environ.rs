@@ -8,7 +8,7 @@ use percent_encoding::percent_decode;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use crate::exchange::RequestHead;
+use crate::exchange::{Client, RequestHead};
 use crate::semantics::path::below_root;
 
 /// Headers that common clients and proxies send; their environ keys are made once.
@@ -101,6 +101,10 @@ struct Keys {
     content_type: Py<PyString>,
     content_length: Py<PyString>,
     input: Py<PyString>,
+    script_name: Py<PyString>,
+    host: Py<PyString>,
+    url_scheme: Py<PyString>,
+    https: Py<PyString>,
 }
 
 impl EnvironFactory {
@@ -141,6 +145,10 @@ impl EnvironFactory {
                 content_type: key("CONTENT_TYPE"),
                 content_length: key("CONTENT_LENGTH"),
                 input: key("wsgi.input"),
+                script_name: key("SCRIPT_NAME"),
+                host: key("HTTP_HOST"),
+                url_scheme: key("wsgi.url_scheme"),
+                https: key("https"),
             },
             known,
             methods: methods.into_iter().map(|method| (method.clone(), key(method.as_str()))).collect(),
@@ -168,7 +176,7 @@ impl EnvironFactory {
             Some((_, text)) => environ.set_item(&keys.method, text)?,
             None => environ.set_item(&keys.method, parts.method.as_str())?,
         }
-        self.set_target(py, &environ, &parts.uri)?;
+        self.set_target(py, &environ, &parts.uri, &head.client)?;
         environ.set_item(
             &keys.protocol,
             match parts.version {
@@ -182,14 +190,29 @@ impl EnvironFactory {
         environ.set_item(&keys.remote_port, PyString::new(py, &client.remote_port))?;
         environ.set_item(&keys.server_name, PyString::new(py, &client.server_name))?;
         environ.set_item(&keys.server_port, PyString::new(py, &client.server_port))?;
+        if client.https {
+            environ.set_item(&keys.url_scheme, &keys.https)?;
+        }
         environ.set_item(&keys.input, input)?;
         self.set_headers(py, &environ, &parts.headers, body_len)?;
+        if let Some(host) = &client.host {
+            environ.set_item(&keys.host, host)?;
+        }
         Ok(environ)
     }
 
-    fn set_target(&self, py: Python<'_>, environ: &Bound<'_, PyDict>, uri: &http::Uri) -> PyResult<()> {
+    fn set_target(
+        &self,
+        py: Python<'_>,
+        environ: &Bound<'_, PyDict>,
+        uri: &http::Uri,
+        client: &Client,
+    ) -> PyResult<()> {
         let keys = &self.keys;
         let path = below_root(uri.path(), &self.root_path);
+        if let Some(script_name) = client.script_name(&self.root_path, path.len() < uri.path().len()) {
+            environ.set_item(&keys.script_name, script_name)?;
+        }
         if path.contains('%') {
             let decoded: Vec<u8> = percent_decode(path.as_bytes()).collect();
             environ.set_item(&keys.path_info, native_string(py, &decoded))?;
