@@ -16,13 +16,14 @@ use super::drain::{self, Ended, Signals};
 use crate::app::backend::Backend;
 use crate::app::queue::Queue;
 use crate::app::service::App;
-use crate::config::settings::{Limits, Settings};
+use crate::config::settings::Settings;
 use crate::exchange::request::BodyLimits;
 use crate::exchange::{Client, Crew, Replies, Spool};
 use crate::net::accept::{self, Serve};
 use crate::net::conn;
 use crate::net::guard::HeadLimits;
 use crate::net::listen::Listener;
+use crate::net::proxy_protocol::{self, Source};
 use crate::net::stream::{Stream, Timeouts};
 use crate::stack::identify::Trust;
 use crate::stack::observe::InFlight;
@@ -134,7 +135,7 @@ async fn serve(wiring: Wiring, ready: Ready, signals: &mut Signals) -> io::Resul
         let serve = Connections {
             front: Arc::clone(&front),
             drain: Arc::clone(&connections),
-            edge: Edge::new(&wiring.settings.limits),
+            edge: Edge::new(&wiring.settings),
         };
         accepting.spawn(accept::accept(listener, serve));
     }
@@ -174,16 +175,19 @@ struct Connections {
     edge: Edge,
 }
 
-/// What the limits say to a connection.
+/// What the settings say to a connection.
 #[derive(Clone, Copy)]
 struct Edge {
     head: HeadLimits,
     timeouts: Timeouts,
     options: conn::Options,
+    /// `--proxy-protocol`.
+    proxy_protocol: bool,
 }
 
 impl Edge {
-    fn new(limits: &Limits) -> Self {
+    fn new(settings: &Settings) -> Self {
+        let limits = &settings.limits;
         let head = HeadLimits {
             request_line: limits.max_request_line,
             header: limits.max_header_size,
@@ -202,6 +206,7 @@ impl Edge {
                 head: head.request_line + head.headers + head.header,
                 headers: head.count,
             },
+            proxy_protocol: settings.edge.proxy_protocol,
         }
     }
 }
@@ -211,10 +216,52 @@ impl Serve for Connections {
     where
         S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
     {
-        let client = Client { is_trusted: self.front.trust.has_peer(client.peer), ..client };
+        let trust = &self.front.trust;
+        let client = Client { is_trusted: trust.has_peer(client.peer), ..client };
+        match (self.edge.proxy_protocol, client.is_trusted) {
+            (true, true) => drop(tokio::spawn(self.behind_proxy(stream, client))),
+            (true, false) => {
+                trust.warn_of(client.peer, "a PROXY protocol header");
+                self.begin(stream, client);
+            }
+            (false, _) => self.begin(stream, client),
+        }
+    }
+}
+
+impl Connections {
+    /// Serves HTTP from here on.
+    fn begin<S>(&self, stream: S, client: Client)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let turns = Arc::new(Turns::default());
         let stack = stack::stack(&self.front, &Arc::new(client), &turns);
         let stream = Stream::new(stream, self.edge.head, self.edge.timeouts, turns);
         tokio::spawn(conn::serve(stream, self.edge.options, stack, self.drain.watcher()));
+    }
+
+    /// Reads the PROXY header first. A drain does not wait for it: who has not sent one has sent no request.
+    fn behind_proxy<S>(&self, mut stream: S, proxy: Client) -> impl Future<Output = ()> + Send + 'static
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (front, edge) = (Arc::clone(&self.front), self.edge);
+        let drain = Arc::downgrade(&self.drain);
+        async move {
+            let client = match proxy_protocol::read(&mut stream).await {
+                Ok(Source::Proxy) => proxy,
+                // The headers are the client's, and whether the client may speak for others cannot be told.
+                Ok(Source::Hidden) => Client { is_trusted: false, ..proxy },
+                Ok(Source::Client { client, server }) => {
+                    let client = Client::tcp(client, server);
+                    Client { is_trusted: front.trust.has_peer(client.peer), ..client }
+                }
+                Err(error) => return front.trust.warn_without_header(proxy.peer, &error),
+            };
+            if let Some(drain) = drain.upgrade() {
+                Self { front, drain, edge }.begin(stream, client);
+            }
+        }
     }
 }

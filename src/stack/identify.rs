@@ -4,6 +4,7 @@
 //! to the access record and to the application. From anyone else these headers, and X-Real-IP, are removed: nothing
 //! behind this layer can mistake them for the truth. A request without them passes after one look at its names.
 
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,12 +23,13 @@ use crate::semantics::forwarded;
 pub struct Trust {
     peers: TrustedPeers,
     has_warned: AtomicBool,
+    has_warned_of_no_header: AtomicBool,
 }
 
 impl Trust {
     #[must_use]
     pub fn new(peers: TrustedPeers) -> Self {
-        Self { peers, has_warned: AtomicBool::new(false) }
+        Self { peers, has_warned: AtomicBool::new(false), has_warned_of_no_header: AtomicBool::new(false) }
     }
 
     /// Whether the peer of a connection may speak for others. Over a Unix socket it may, as with gunicorn: who can open
@@ -48,6 +50,21 @@ impl Trust {
                 reason = "untrusted-proxy",
                 "{what} from a private peer is not believed; if the peer is a proxy of yours, add it to --forwarded-allow-ips"
             );
+        }
+    }
+
+    /// Tells, as a warning once per process, that a trusted peer's connection did not begin with a PROXY header. One
+    /// that was closed without a word is a TCP probe.
+    pub fn warn_without_header(&self, peer: Option<IpAddr>, error: &io::Error) {
+        let peer = peer.map(|peer| peer.to_string()).unwrap_or_default();
+        if error.kind() == io::ErrorKind::InvalidData && !self.has_warned_of_no_header.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                peer,
+                reason = "no-proxy-header",
+                "{error}; let the proxy send it, or leave out --proxy-protocol"
+            );
+        } else {
+            tracing::debug!(peer, %error, "no PROXY header");
         }
     }
 }
