@@ -233,7 +233,7 @@ impl Connections {
     /// Serves HTTP from here on.
     fn begin<S>(&self, stream: S, client: Client)
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
     {
         let turns = Arc::new(Turns::default());
         let stack = stack::stack(&self.front, &Arc::new(client), &turns);
@@ -244,7 +244,7 @@ impl Connections {
     /// Reads the PROXY header first. A drain does not wait for it: who has not sent one has sent no request.
     fn behind_proxy<S>(&self, mut stream: S, proxy: Client) -> impl Future<Output = ()> + Send + 'static
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
     {
         let (front, edge) = (Arc::clone(&self.front), self.edge);
         let drain = Arc::downgrade(&self.drain);
