@@ -21,18 +21,18 @@ pub struct Backend {
     crew: Arc<dyn Crew>,
     replies: Replies,
     /// Jobs that are not answered yet.
-    in_flight: AtomicUsize,
+    in_flight: Arc<AtomicUsize>,
     /// Its clock may miss a new job: it ticks slowly, or not at all.
     drowsy: AtomicBool,
     work: Notify,
 }
 
 /// A job in flight; dropped when its answer is there or nobody waits for it any more.
-pub struct InFlight<'a>(&'a Backend);
+pub struct InFlight(Arc<AtomicUsize>);
 
-impl Drop for InFlight<'_> {
+impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -40,7 +40,7 @@ impl Backend {
     /// Jobs go through `queue` to `crew`, which answers through `replies`.
     #[must_use]
     pub fn new(queue: Arc<Queue>, crew: Arc<dyn Crew>, replies: Replies) -> Self {
-        let (in_flight, drowsy) = (AtomicUsize::new(0), AtomicBool::new(true));
+        let (in_flight, drowsy) = (Arc::default(), AtomicBool::new(true));
         Self { queue, crew, replies, in_flight, drowsy, work: Notify::new() }
     }
 
@@ -49,14 +49,14 @@ impl Backend {
     /// # Errors
     /// The job itself when the queue is full.
     #[allow(clippy::result_large_err)] // as Queue::push
-    pub fn submit(&self, job: Job) -> Result<InFlight<'_>, Job> {
+    pub fn submit(&self, job: Job) -> Result<InFlight, Job> {
         self.queue.push(job)?;
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.crew.job_arrived();
         if self.drowsy.swap(false, Ordering::Relaxed) {
             self.work.notify_one();
         }
-        Ok(InFlight(self))
+        Ok(InFlight(Arc::clone(&self.in_flight)))
     }
 
     /// Looks after jobs for the server's life: wakes threads when the running ones are blocked, answers jobs that have

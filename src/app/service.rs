@@ -1,16 +1,21 @@
 //! One request through the application: body first, then the queue, then the reply.
 
 use std::error::Error;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderValue, Request, Response, header};
 use http_body::Body;
 use hyper::ext::ReasonPhrase;
+use tokio::sync::oneshot;
 
-use super::backend::Backend;
+use super::backend::{Backend, InFlight};
 use super::body::AppBody;
-use crate::exchange::replies::Reply;
+use crate::exchange::replies::{Outcome, Reply};
 use crate::exchange::request::BodyLimits;
 use crate::exchange::{Client, Job, Replies, RequestHead, Spool, Spooled, request};
 use crate::semantics::fault::{Blame, Fault};
@@ -24,27 +29,46 @@ pub struct App {
 }
 
 impl App {
-    /// Answers one request.
+    /// Queues a request whose body is complete.
     ///
     /// # Errors
-    /// The fault, when the application could not be reached or failed before it committed a response.
+    /// `queue-full` (503).
+    pub fn submit(&self, parts: Parts, body: Spooled, client: Arc<Client>) -> Result<Answer, Fault> {
+        let (reply, outcome) = self.replies.handle();
+        let job = Job { head: RequestHead { parts, client }, body, reply };
+        let in_flight = self.backend.submit(job).map_err(|_job| Fault::queue_full())?;
+        Ok(Answer { outcome, _in_flight: in_flight })
+    }
+
+    /// Reads the body, queues the request, and awaits the answer.
+    ///
+    /// # Errors
+    /// The fault, when the body did not come, or as [`App::submit`] and [`Answer`].
     pub async fn respond<B>(&self, request: Request<B>, client: Arc<Client>) -> Result<Response<AppBody>, Fault>
     where
         B: Body<Data = Bytes> + Unpin,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let (parts, body) = request.into_parts();
-        let body = if body.is_end_stream() {
-            Spooled::Empty
-        } else {
-            request::collect(body, &self.body_limits, &self.spool).await?
-        };
-        let (reply, outcome) = self.replies.handle();
-        let job = Job { head: RequestHead { parts, client }, body, reply };
-        let _in_flight = self.backend.submit(job).map_err(|_job| Fault::queue_full())?;
+        let body = request::collect(body, &self.body_limits, &self.spool).await?;
+        self.submit(parts, body, client)?.await
+    }
+}
+
+/// The answer to a queued request: a response, or the fault when the application failed before it committed one.
+/// Dropping it, as hyper does when the client leaves, takes the job out of the queue.
+pub struct Answer {
+    outcome: oneshot::Receiver<Outcome>,
+    _in_flight: InFlight,
+}
+
+impl Future for Answer {
+    type Output = Result<Response<AppBody>, Fault>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = ready!(Pin::new(&mut self.outcome).poll(cx));
         // A job dropped unanswered (a panic in a pool thread) closes its channel.
-        let reply = outcome.await.unwrap_or_else(|_| Err(Fault::internal()))?;
-        Ok(response(reply))
+        Poll::Ready(outcome.unwrap_or_else(|_| Err(Fault::internal())).map(response))
     }
 }
 

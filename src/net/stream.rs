@@ -164,7 +164,7 @@ impl<S: AsFd> Stream<S> {
             self.read_timer.run(cx, limit);
             return Poll::Pending;
         };
-        ready!(self.read_timer.poll(cx, since + limit));
+        ready!(self.read_timer.wait(cx, since + limit));
         if in_head {
             self.refuse(Fault::header_timeout());
         }
@@ -296,6 +296,15 @@ impl Timer {
         if self.0.as_ref().is_none_or(|sleep| sleep.is_elapsed()) {
             // Pending: the deadline has only just been set.
             let _ = self.poll(cx, Instant::now() + limit);
+        }
+    }
+
+    /// Ready at `deadline`, at a task that is polled again when the timer fires; costs nothing while it runs already and
+    /// fires no later than that.
+    fn wait(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        match &self.0 {
+            Some(sleep) if !sleep.is_elapsed() && sleep.deadline() <= deadline => Poll::Pending,
+            _ => self.poll(cx, deadline),
         }
     }
 

@@ -57,5 +57,5 @@ pub fn stack(
         // answers what the stream refused; refuses what no application should see: CONNECT, bad targets
         .layer(guard::GuardLayer::new(turns))
         // static files, or the application
-        .service(route::route(Arc::clone(front), Arc::clone(client)))
+        .service(route::Route::new(front, client))
 }

@@ -1,21 +1,24 @@
 //! The fork of the way: static files answer here, the application gets the rest.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use pin_project_lite::pin_project;
 use tower::Service;
 
 use super::Front;
 use crate::app::body::AppBody;
-use crate::app::service::fault_page;
-use crate::exchange::Client;
+use crate::app::service::{Answer, fault_page};
+use crate::exchange::{Client, Spooled};
+use crate::semantics::fault::Fault;
 use crate::semantics::path::below_root;
 use crate::static_files::StaticBody;
 
@@ -58,30 +61,79 @@ impl Body for FrontBody {
     }
 }
 
-/// The innermost service: `front` answers `client`.
-pub fn route(
+/// The innermost service: `front` answers a connection's requests.
+#[derive(Clone)]
+pub struct Route {
     front: Arc<Front>,
     client: Arc<Client>,
-) -> impl Service<Request<Incoming>, Response = Response<FrontBody>, Error = Infallible, Future: Send> + Clone + Send + 'static
-{
-    tower::service_fn(move |request: Request<Incoming>| {
-        let (front, client) = (Arc::clone(&front), Arc::clone(request.extensions().get().unwrap_or(&client)));
-        async move { Ok(answer(&front, client, request).await) }
-    })
 }
 
-async fn answer(front: &Front, client: Arc<Client>, request: Request<Incoming>) -> Response<FrontBody> {
-    if !front.static_files.is_empty() {
-        let path = below_root(request.uri().path(), &front.root_path);
-        if let Some(response) = front.static_files.respond(request.method(), path, request.headers()) {
-            return response.map(FrontBody::Static);
-        }
+impl Route {
+    /// `client` is the other end of the connection; a request's own, where a proxy told of one, is its extension.
+    #[must_use]
+    pub fn new(front: &Arc<Front>, client: &Arc<Client>) -> Self {
+        Self { front: Arc::clone(front), client: Arc::clone(client) }
     }
-    match front.app.respond(request, client).await {
-        Ok(response) => response.map(FrontBody::App),
-        Err(fault) => {
-            tracing::debug!(status = fault.status.as_u16(), reason = fault.reason, "request refused");
-            fault_page(&fault).map(FrontBody::App)
-        }
+}
+
+impl Service<Request<Incoming>> for Route {
+    type Response = Response<FrontBody>;
+    type Error = Infallible;
+    type Future = RouteFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
     }
+
+    /// Decides at once; only a request with a body, or one that waits for the application, is a future that waits.
+    fn call(&mut self, request: Request<Incoming>) -> RouteFuture {
+        let front = &self.front;
+        if !front.static_files.is_empty() {
+            let path = below_root(request.uri().path(), &front.root_path);
+            if let Some(response) = front.static_files.respond(request.method(), path, request.headers()) {
+                return RouteFuture::Answered { response: Some(response.map(FrontBody::Static)) };
+            }
+        }
+        let client = Arc::clone(request.extensions().get().unwrap_or(&self.client));
+        if request.body().is_end_stream() {
+            return match front.app.submit(request.into_parts().0, Spooled::Empty, client) {
+                Ok(answer) => RouteFuture::Queued { answer },
+                Err(fault) => RouteFuture::Answered { response: Some(refusal(fault)) },
+            };
+        }
+        // Boxed, or every request without a body would carry room for it through the stack.
+        let front = Arc::clone(front);
+        RouteFuture::Collecting { answer: Box::pin(async move { front.app.respond(request, client).await }) }
+    }
+}
+
+pin_project! {
+    /// See [`Route`].
+    #[project = Projected]
+    pub enum RouteFuture {
+        Answered { response: Option<Response<FrontBody>> },
+        Queued { #[pin] answer: Answer },
+        Collecting { answer: Pin<Box<dyn Future<Output = Result<Response<AppBody>, Fault>> + Send>> },
+    }
+}
+
+impl Future for RouteFuture {
+    type Output = Result<Response<FrontBody>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = match self.project() {
+            // A future is not polled again once it was ready.
+            Projected::Answered { response } => {
+                return response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)));
+            }
+            Projected::Queued { answer } => ready!(answer.poll(cx)),
+            Projected::Collecting { answer } => ready!(answer.as_mut().poll(cx)),
+        };
+        Poll::Ready(Ok(answer.map_or_else(refusal, |response| response.map(FrontBody::App))))
+    }
+}
+
+fn refusal(fault: Fault) -> Response<FrontBody> {
+    tracing::debug!(status = fault.status.as_u16(), reason = fault.reason, "request refused");
+    fault_page(&fault).map(FrontBody::App)
 }

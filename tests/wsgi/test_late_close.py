@@ -3,6 +3,8 @@ after its last byte."""
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from gate import Gate
@@ -42,6 +44,17 @@ def test_the_answer_is_there_before_the_close(server: Server, gate: Gate, method
         assert client.answer().body == b"hello world\n"
 
 
+@pytest.mark.parametrize("shape", ["as=list", "as=one", "as=several", "as=generator", "as=one&unsized=1"])
+def test_the_answer_does_not_wait_for_what_computes(server: Server, gate: Gate, shape: str) -> None:
+    with server.connect() as client:
+        began = time.monotonic()
+        client.request(f"/held?{shape}&spin=1&gate={gate.port}")
+        assert client.answer().body == b"whole"
+        assert time.monotonic() - began < 1
+        gate.wait("close")
+    assert server.ask("/hello").status == 200
+
+
 def test_a_connection_that_is_to_close_closes_before_the_close(server: Server, gate: Gate) -> None:
     with server.connect() as client:
         client.request(f"/held?as=one&gate={gate.port}", headers=[("Connection", "close")])
@@ -61,6 +74,36 @@ def test_an_answer_does_not_wait_for_the_next_request_of_its_thread(server: Serv
         assert first.answer().body == b"hello first\n"
         held.let_through()
         assert second.answer().body == b"hello second\n"
+
+
+@pytest.mark.parametrize("shape", ["as=list", "as=one", "as=several", "as=generator", "as=one&unsized=1"])
+def test_its_connection_goes_on_with_another_thread(start: Starter, gate: Gate, shape: str) -> None:
+    server = start("edge:application", "--threads", "2")
+    with server.connect() as client:
+        assert client.ask(f"/held?{shape}&gate={gate.port}").body == b"whole"
+        visitor = gate.wait("close")
+        assert client.ask("/hello").body == b"hello world\n"
+        visitor.let_through()
+
+
+@pytest.mark.parametrize("page", ["held?as=one&spin=1", "held?as=generator&spin=1", "spin?after"])
+def test_answers_of_a_busy_queue_do_not_wait_either(server: Server, gate: Gate, page: str) -> None:
+    """The thread finds all of them in the queue when it comes back from another request."""
+    with server.connect() as busy, server.connect() as quick, server.connect() as computing:
+        busy.request(f"/hello?gate={gate.port}")
+        visitor = gate.wait("hello")
+        # One after the other: the answer that needs no thread tells that the requests before it were read.
+        for client, path in ((quick, "/hello?name=quick"), (computing, f"/{page}&gate={gate.port}")):
+            client.request(path)
+            assert server.ask("/hello", headers=[("Transfer-Encoding", "nonsense")]).status in (400, 501)
+        began = time.monotonic()
+        visitor.let_through()
+        assert quick.answer().body == b"hello quick\n"
+        if page.startswith("held"):
+            assert computing.answer().body == b"whole"
+        assert time.monotonic() - began < 1
+        gate.wait("close" if page.startswith("held") else "computes")
+        assert busy.answer().status == 200
 
 
 def test_the_record_of_a_response_held_in_its_close_says_complete(start: Starter, gate: Gate) -> None:

@@ -56,6 +56,17 @@ def crumbs(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     return CRUMBS if argument(environ, "as") == "list" else Closing(environ, iter(CRUMBS))
 
 
+def hold(environ: dict[str, Any]) -> None:
+    """Waits at the gate under the word `close`; with `?spin=1` says it and computes for two seconds."""
+    if not argument(environ, "spin"):
+        return knock(environ, "close")
+    tell(environ, "close")
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        pass
+    return None
+
+
 class HeldClose:
     """An iterable like werkzeug's ClosingIterator, whose close() waits at the gate."""
 
@@ -67,7 +78,7 @@ class HeldClose:
         return iter(self._chunks)
 
     def close(self) -> None:
-        knock(self._environ, "close")
+        hold(self._environ)
 
 
 class HeldList(list[bytes]):
@@ -76,7 +87,7 @@ class HeldList(list[bytes]):
     environ: dict[str, Any]
 
     def close(self) -> None:
-        knock(self.environ, "close")
+        hold(self.environ)
 
 
 @page
@@ -96,7 +107,7 @@ def held(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
 
     def generator() -> Iterator[bytes]:
         yield b"whole"
-        knock(environ, "close")
+        hold(environ)
 
     return generator()
 
@@ -245,7 +256,7 @@ def error_calls(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]
 
     ways: dict[str, Any] = {
         "surrogate": lambda: errors.write("a lone \ud800 surrogate\n"),
-        "many": lambda: errors.write("short one\n" * 60_000),
+        "many": lambda: errors.write("one of many lines .\n" * 100_000),
         "writelines": lambda: errors.writelines(["first of a list\n", "second of", " a list\n"]),
         "generated": lambda: errors.writelines(f"number {n} of a generator\n" for n in range(3)),
         "print": lambda: print("printed", 1, "thing", file=errors),
@@ -273,18 +284,22 @@ def error_halves(environ: dict[str, Any], start_response: Any) -> Iterable[bytes
 
 @page
 def error_threads(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    """Two threads that print at the same time, each line in several pieces."""
+    """Two threads that write at the same time, each line in several pieces."""
     errors = environ["wsgi.errors"]
     together = threading.Barrier(2)
 
     def work(name: str) -> None:
         together.wait()
         for number in range(500):
-            print("from", name, number, name, "end", file=errors)
+            for piece in ("from ", name, f" {number} ", name, " end\n"):
+                errors.write(piece)
 
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
     threads = [threading.Thread(target=work, args=(name,)) for name in ("ping", "pong")]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    sys.setswitchinterval(interval)
     return as_json(start_response, None)
