@@ -28,6 +28,8 @@ const STAND_IN: &[u8] = b"GET /refused HTTP/1.1\r\nhost: refused\r\nconnection: 
 const LINGER: Duration = Duration::from_secs(2);
 /// And how much of it, in bytes.
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
+/// Head and body of at most so many bytes together are copied into one write: cheaper than the kernel's vectored one.
+const SMALL_WRITE: usize = 1024;
 
 /// How long the parts of a connection's life may take; `None`: as long as they like.
 #[derive(Clone, Copy, Debug)]
@@ -236,7 +238,18 @@ impl<S: AsFd + AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
         data: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let written = Pin::new(&mut this.inner).poll_write_vectored(cx, data);
+        let length: usize = data.iter().map(|part| part.len()).sum();
+        let written = if length <= SMALL_WRITE {
+            let mut whole = [0; SMALL_WRITE];
+            let mut at = 0;
+            for part in data {
+                whole[at..at + part.len()].copy_from_slice(part);
+                at += part.len();
+            }
+            Pin::new(&mut this.inner).poll_write(cx, &whole[..length])
+        } else {
+            Pin::new(&mut this.inner).poll_write_vectored(cx, data)
+        };
         this.timed(cx, written)
     }
 

@@ -145,10 +145,20 @@ fn send(py: Python<'_>, iterable: &Bound<'_, PyAny>, start_response: &StartRespo
             return Ok(());
         }
     }
+    // PEP 3333, "Handling the Content-Length Header": one element is the whole body. Not asked where the length is known.
+    let is_single = {
+        let response = start_response.lock()?;
+        response.is_started() && !response.is_committed() && response.room().is_none()
+    } && iterable.getattr_opt(intern!(py, "__len__"))?.is_some()
+        && iterable.len()? == 1;
     for chunk in iterable.try_iter()? {
         let chunk = chunk?;
         let Some(bytes) = as_bytes(&chunk) else { return Err(not_bytes(&chunk)) };
         let mut response = start_response.lock()?;
+        if is_single && !response.is_committed() {
+            response.complete(py, &[bytes]);
+            return Ok(());
+        }
         // start_response may come as late as the first iteration, but not after a chunk that has bytes.
         if !bytes.is_empty() && !response.is_started() {
             return Err(not_started());
