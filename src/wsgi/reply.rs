@@ -228,7 +228,8 @@ impl Response {
     pub fn is_gone(&self) -> bool {
         match (&self.handle, &self.writer) {
             (Some(handle), _) => handle.is_abandoned(),
-            (None, Some(writer)) => writer.is_gone(),
+            // A reader that has all of Content-Length is done, not gone.
+            (None, Some(writer)) => self.room() != Some(0) && writer.is_gone(),
             (None, None) => false,
         }
     }

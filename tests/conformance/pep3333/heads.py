@@ -212,7 +212,7 @@ def head_is_sent_when_the_iterable_is_exhausted(subject: Subject) -> None:
 def second_call_is_an_error(subject: Subject) -> None:
     key = subject.key()
     subject.ask(f"/twice?key={key}")
-    expect(subject.many.recorded(key) == ["raised"], "the second call was accepted")
+    expect(subject.many.recorded(key, until="raised") == ["raised"], "the second call was accepted")
 
 
 def second_call_after_a_failed_one(subject: Subject) -> None:

@@ -146,5 +146,5 @@ def write_of_a_str_is_an_error(subject: Subject) -> None:
     with subject.connect() as connection:
         connection.request(f"/written_wrongly?key={key}")
         answer = connection.whole_or_part()
-    expect(subject.many.recorded(key) == ["raised"], "write() accepted a str")
+    expect(subject.many.recorded(key, until="raised") == ["raised"], "write() accepted a str")
     expect(answer is None or b"text" not in answer.body or answer.status >= 500, "the str was sent")

@@ -157,7 +157,7 @@ def gives_close(subject: Subject) -> None:
     offered(subject)
     key = subject.key()
     expect(subject.ask_json(f"/wrapper_shape?key={key}")["close"], "the iterable has no close()")
-    got = subject.many.recorded(key).count("close")
+    got = subject.many.recorded(key, until="close").count("close")
     expect(got == 1, f"its close() called that of the object {got} times")
 
 
@@ -212,7 +212,7 @@ def close_is_called(subject: Subject) -> None:
         key = sends(subject, f"what={what}", CONTENT)
         subject.many.recorded(key, "close")
         expect(subject.many.is_well(), "requests after it fail")
-        got = subject.many.recorded(key).count("close")
+        got = subject.many.recorded(key, until="close").count("close")
         expect(got == 1, f"{what}: close() called {got} times")
 
 
