@@ -158,8 +158,10 @@ impl Writer {
     /// Adds a chunk on disk. False: the disk cannot take it.
     fn spill(&self, chunk: &[u8]) -> Result<bool, Gone> {
         let mut state = self.shared.state.lock();
+        // What waits in memory behind the disk's bytes must not be overtaken by more of them.
+        let overtakes = !state.late.is_empty();
         let disk = &mut state.disk;
-        if disk.failed || disk.unread() + chunk.len() as u64 > SPILL_MARK {
+        if overtakes || disk.failed || disk.unread() + chunk.len() as u64 > SPILL_MARK {
             return Ok(false);
         }
         if disk.unread() == 0 {
@@ -240,7 +242,7 @@ impl State {
             return false;
         }
         self.held += chunk.len();
-        if self.disk.unread() > 0 {
+        if self.disk.unread() > 0 || !self.late.is_empty() {
             self.late.push_back(Bytes::copy_from_slice(chunk));
             return true;
         }
@@ -433,6 +435,29 @@ mod tests {
         }
         writing.join().unwrap();
         assert_eq!(got, (0..10u8).flat_map(|n| [n; 1000]).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn order_holds_when_the_disk_fails_midway() {
+        let spool = spool(1000);
+        let (writer, mut reader) = pipe(&spool);
+        writer.push(&[1; 900]).unwrap();
+        writer.push(&[2; 900]).unwrap();
+        writer.shared.state.lock().disk.failed = true;
+        assert_eq!(next(&mut reader).await.unwrap().unwrap()[0], 1);
+        writer.push(&[3; 500]).unwrap();
+        assert_eq!(next(&mut reader).await.unwrap().unwrap()[0], 2);
+        // The disk is read, and what came after it still waits: a new chunk comes last, on disk or not.
+        writer.push(&[4; 300]).unwrap();
+        writer.shared.state.lock().disk.failed = false;
+        writer.push(&[5; 100]).unwrap();
+        writer.finish();
+        let mut got = Vec::new();
+        while let Some(chunk) = next(&mut reader).await {
+            got.extend_from_slice(&chunk.unwrap());
+        }
+        assert_eq!(got, [vec![3; 500], vec![4; 300], vec![5; 100]].concat());
+        assert_eq!(spool.budget.used(), 0);
     }
 
     #[tokio::test]
