@@ -6,6 +6,7 @@
 mod server;
 mod wire;
 
+mod attacks;
 mod body_limit;
 mod chunked;
 mod close;

@@ -1,7 +1,9 @@
-//! The corpus in `tests/requests` against the real server: whole, and cut in two at every interesting byte.
+//! The corpus in `tests/requests` against the real server: whole, cut in two at every interesting byte, and what must be
+//! refused also between good requests and behind one that the application still runs.
 //!
 //! A connection for each case; the application remembers by the client's port what reached it, so that a request
 //! that must not run is noticed even where it is never answered. Format of the cases: `tests/requests/README.md`.
+//! Attacks that no single request shows are in `attacks.rs`.
 
 #[path = "../requests/case.rs"]
 mod case;
@@ -9,36 +11,43 @@ mod case;
 mod escape;
 
 use std::collections::BTreeSet;
-use std::fmt::Debug;
-use std::fs;
+use std::fmt::{self, Debug, Display};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::server::Server;
 use case::{Case, Outcome, Request};
 
-const APP: &str = "requests_app:app";
+pub const APP: &str = "requests_app:app";
+/// A thread for each request that is held, and one for what is asked meanwhile.
+const THREADS: [&str; 2] = ["--threads", "6"];
 /// Connections at a time.
 const WORKERS: usize = 4;
 /// How long any answer may take.
-const TIMEOUT: Duration = Duration::from_secs(5);
+pub const TIMEOUT: Duration = Duration::from_secs(5);
 /// Cuts of one case, beside those between CR and LF.
 const CUTS: usize = 40;
 /// Longer cases are cut between CR and LF alone.
 const CUT_BELOW: usize = 2048;
-/// Classes of attack that the corpus and the tests below must name.
-const CLASSES: [&str; 15] = [
+const BEFORE: &[u8] = b"GET /before HTTP/1.1\r\nHost: a\r\n\r\n";
+/// The application runs this one until it is told to go on.
+const HELD: &[u8] = b"GET /before?held HTTP/1.1\r\nHost: a\r\n\r\n";
+const AFTER: &[u8] = b"GET /after HTTP/1.1\r\nHost: a\r\n\r\n";
+/// Classes of attack that the corpus and `attacks.rs` must name.
+const CLASSES: [&str; 18] = [
     "CVE-2015-0219",
     "CVE-2016-5385",
     "CVE-2018-1000164",
     "CVE-2019-16785",
+    "CVE-2019-16786",
+    "CVE-2019-16789",
+    "CVE-2019-16792",
     "CVE-2021-32714",
     "CVE-2021-32715",
     "CVE-2022-23634",
@@ -52,14 +61,65 @@ const CLASSES: [&str; 15] = [
     "CVE-2024-6827",
 ];
 
+/// How a case is sent.
+#[derive(Clone, Copy)]
+enum Way {
+    Whole,
+    /// In two pieces, which the server reads one by one.
+    Cut(usize),
+    /// A good request before it and one after it, all in one piece.
+    Between,
+    /// The same in three pieces.
+    BetweenApart,
+    /// As `Between`, while the application runs the request before it.
+    Behind,
+    /// The same in three pieces: it comes when the application runs that request already.
+    BehindApart,
+}
+
+impl Way {
+    fn pieces(self, case: &[u8]) -> Vec<Vec<u8>> {
+        match self {
+            Self::Whole => vec![case.to_vec()],
+            Self::Cut(at) => vec![case[..at].to_vec(), case[at..].to_vec()],
+            Self::Between => vec![[BEFORE, case, AFTER].concat()],
+            Self::BetweenApart => vec![BEFORE.to_vec(), case.to_vec(), AFTER.to_vec()],
+            Self::Behind => vec![[HELD, case, AFTER].concat()],
+            Self::BehindApart => vec![HELD.to_vec(), case.to_vec(), AFTER.to_vec()],
+        }
+    }
+
+    fn holds(self) -> bool {
+        matches!(self, Self::Behind | Self::BehindApart)
+    }
+
+    /// Good requests that come before the case's own.
+    fn before(self) -> usize {
+        usize::from(!matches!(self, Self::Whole | Self::Cut(_)))
+    }
+}
+
+impl Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole => Ok(()),
+            Self::Cut(at) => write!(f, ", cut at {at}"),
+            Self::Between => f.write_str(", between good requests"),
+            Self::BetweenApart => f.write_str(", between good requests, apart"),
+            Self::Behind => f.write_str(", behind a request that runs"),
+            Self::BehindApart => f.write_str(", behind a request that runs, apart"),
+        }
+    }
+}
+
 #[test]
 fn valid() {
-    check("valid", |_| vec![None]);
+    check("valid", |_| vec![Way::Whole]);
 }
 
 #[test]
 fn invalid() {
-    check("invalid", |_| vec![None]);
+    check("invalid", |_| vec![Way::Whole]);
 }
 
 #[test]
@@ -73,77 +133,28 @@ fn invalid_in_two_pieces() {
 }
 
 #[test]
+fn invalid_between_good_requests() {
+    check("invalid", |case| amid(case, [Way::Between, Way::BetweenApart]));
+}
+
+#[test]
+fn invalid_behind_a_request_that_runs() {
+    check("invalid", |case| amid(case, [Way::Behind, Way::BehindApart]));
+}
+
+/// docs/decisions/002: nobody need be answered once a client has ended its sending half.
+fn amid(case: &Case, ways: [Way; 2]) -> Vec<Way> {
+    if case.eof { Vec::new() } else { ways.to_vec() }
+}
+
+#[test]
 fn every_class_has_a_case() {
     let (valid, invalid) = (cases("valid"), cases("invalid"));
     assert!(valid.len() >= 60 && invalid.len() >= 110, "{} valid, {} invalid", valid.len(), invalid.len());
     let refs: BTreeSet<_> = valid.iter().chain(&invalid).flat_map(|case| &case.refs).map(String::as_str).collect();
-    // Those that no single request shows are functions of this file.
+    // Those that no single request shows are functions of `attacks.rs`.
     let missing: Vec<_> = CLASSES.iter().filter(|class| !refs.contains(*class)).collect();
     assert_eq!(missing, [&"CVE-2022-23634", &"CVE-2024-49769"]);
-}
-
-/// waitress ran what had been read ahead of the error.
-#[test]
-fn cve_2024_49768_nothing_runs_after_an_error_however_it_arrives() {
-    let server = Server::serving(APP, &[]);
-    for _ in 0..200 {
-        let mut client = Client::connect(&server);
-        client.send(b"GET /bad HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n");
-        client.send(b"GET /after HTTP/1.1\r\nHost: a\r\n\r\n");
-        let answer = client.answer(false).unwrap().expect("an answer");
-        assert_eq!(answer.status, 400);
-        assert!(client.answer(false).unwrap().is_none());
-    }
-    assert_eq!(Client::connect(&server).ask("/-seen").unwrap(), serde_json::json!({}));
-}
-
-/// waitress kept the socket of a client that had left early, and span on it.
-#[test]
-fn cve_2024_49769_a_client_that_leaves_at_any_byte_leaves_nothing_behind() {
-    let server = Server::serving(APP, &[]);
-    let mut control = Client::connect(&server);
-    let pid = control.ask("/-pid").unwrap();
-    let descriptors = || fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
-    let before = descriptors();
-    let request = b"POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
-    for end in 0..=request.len() {
-        let mut leaving = Client::connect(&server);
-        leaving.send(&request[..end]);
-        leaving.end_sending();
-        while leaving.answer(false).unwrap().is_some() {}
-        let mut resetting = Client::connect(&server);
-        resetting.send(&request[..end]);
-        socket2::SockRef::from(&resetting.stream).set_linger(Some(Duration::ZERO)).unwrap();
-    }
-    let deadline = Instant::now() + TIMEOUT;
-    while descriptors() > before {
-        assert!(Instant::now() < deadline, "{} descriptors, {before} before", descriptors());
-        control.ask("/-pid").unwrap();
-    }
-    let used = cpu(&pid);
-    // A second in which nothing happens.
-    let (_nobody, never) = mpsc::channel::<()>();
-    never.recv_timeout(Duration::from_secs(1)).unwrap_err();
-    let used = cpu(&pid) - used;
-    assert!(used <= 10, "{used} hundredths of a second of CPU in an idle second");
-}
-
-/// Puma did not always close the body, and the next request found what this one had left.
-#[test]
-fn cve_2022_23634_close_is_called_for_a_client_that_left() {
-    let server = Server::serving(APP, &[]);
-    let mut client = Client::connect(&server);
-    client.send(b"GET /-endless HTTP/1.1\r\nHost: a\r\n\r\n");
-    client.fill(100_000).unwrap();
-    drop(client);
-    assert_eq!(Client::connect(&server).ask("/-closed").unwrap(), true);
-}
-
-/// User and system time of a process, in hundredths of a second (proc_pid_stat(5)).
-fn cpu(pid: &Value) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let (_, fields) = stat.rsplit_once(") ").unwrap();
-    fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
 }
 
 fn cases(directory: &str) -> Vec<Case> {
@@ -152,22 +163,22 @@ fn cases(directory: &str) -> Vec<Case> {
 }
 
 /// Where a case is cut in two: between CR and LF always, elsewhere evenly.
-fn cuts(case: &Case) -> Vec<Option<usize>> {
+fn cuts(case: &Case) -> Vec<Way> {
     let stride = case.sent.len().div_ceil(CUTS).max(1);
     let cut = |at: &usize| case.sent[at - 1] == b'\r' || (case.sent.len() < CUT_BELOW && at.is_multiple_of(stride));
-    (1..case.sent.len()).filter(cut).map(Some).collect()
+    (1..case.sent.len()).filter(cut).map(Way::Cut).collect()
 }
 
 /// Runs all cases of a directory against one server, and tells all that failed.
-fn check(directory: &str, cuts: fn(&Case) -> Vec<Option<usize>>) {
+fn check(directory: &str, ways: fn(&Case) -> Vec<Way>) {
     let cases = cases(directory);
-    let server = Server::serving(APP, &[]);
+    let server = Server::serving(APP, &THREADS);
     let next = AtomicUsize::new(0);
     let work = || {
         let mut failures = Vec::new();
         while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
             let mut control = Client::connect(&server);
-            let failed = cuts(case).into_iter().find_map(|cut| run(case, cut, &server, &mut control).err());
+            let failed = ways(case).into_iter().find_map(|way| run(case, way, &server, &mut control).err());
             failures.extend(failed.map(|failure| format!("{directory}/{}{failure}", case.name)));
         }
         failures
@@ -185,36 +196,48 @@ fn check(directory: &str, cuts: fn(&Case) -> Vec<Option<usize>>) {
     assert!(failures.is_empty(), "{} of {} cases failed:\n{}", failures.len(), cases.len(), failures.join("\n"));
 }
 
-/// One case on a connection of its own; with `cut` in two pieces, which the server reads one by one.
-fn run(case: &Case, cut: Option<usize>, server: &Server, control: &mut Client) -> Result<(), String> {
+/// One case on a connection of its own.
+fn run(case: &Case, way: Way, server: &Server, control: &mut Client) -> Result<(), String> {
     let mut client = Client::connect(server);
-    let (first, second) = case.sent.split_at(cut.unwrap_or(case.sent.len()));
-    client.send(first);
-    if cut.is_some() {
-        // The loop that answers this has come by the first piece.
-        control.ask("/-pid")?;
-        client.send(second);
+    let outcome = send(case, way, &mut client, control).and_then(|()| {
+        let answers = match &case.outcome {
+            Outcome::Answered(requests) => answered(requests, case.closed, &mut client),
+            Outcome::Refused { before, status } => refused(before + way.before(), *status, case.eof, &mut client),
+        };
+        let seen = control.ask(&format!("/-seen?{}", client.port))?;
+        let expected: Vec<String> = match &case.outcome {
+            Outcome::Answered(requests) => {
+                let kept = (!case.closed).then(|| "GET /kept".to_owned());
+                requests.iter().map(|request| format!("{} {}", request.method, request.path)).chain(kept).collect()
+            }
+            Outcome::Refused { before, .. } => vec!["GET /before".to_owned(); before + way.before()],
+        };
+        answers.and(same("seen by the application", &seen, &Value::from(expected)))
+    });
+    outcome.map_err(|failure| format!("{way}: {failure}"))
+}
+
+/// Sends a case piece by piece; one that is sent behind a request which runs must wait for it.
+fn send(case: &Case, way: Way, client: &mut Client, control: &mut Client) -> Result<(), String> {
+    for (number, piece) in way.pieces(&case.sent).iter().enumerate() {
+        if number > 0 {
+            // The loop that answers this has come by the piece before.
+            control.ask("/-pid")?;
+        }
+        client.send(piece);
+        if way.holds() && number == 0 {
+            same("held", &control.ask(&format!("/-held?{}", client.port))?, &true)?;
+        }
     }
     if case.eof {
         client.end_sending();
     }
-    let answers = match &case.outcome {
-        Outcome::Answered(requests) => answered(requests, case.closed, &mut client),
-        Outcome::Refused { before, status } => refused(*before, *status, case.eof, &mut client),
-    };
-    let seen = control.ask(&format!("/-seen?{}", client.port))?;
-    let expected: Vec<String> = match &case.outcome {
-        Outcome::Answered(requests) => {
-            let kept = (!case.closed).then(|| "GET /kept".to_owned());
-            requests.iter().map(|request| format!("{} {}", request.method, request.path)).chain(kept).collect()
-        }
-        Outcome::Refused { before, .. } => (0..*before).map(|_| "GET /before".to_owned()).collect(),
-    };
-    let seen = same("seen by the application", &seen, &Value::from(expected));
-    answers.and(seen).map_err(|failure| match cut {
-        Some(cut) => format!(", cut at {cut}: {failure}"),
-        None => format!(": {failure}"),
-    })
+    if way.holds() {
+        control.ask("/-pid")?;
+        let seen = control.ask(&format!("/-go?{}", client.port))?;
+        same("seen by the application meanwhile", &seen, &Value::from(vec!["GET /before"]))?;
+    }
+    Ok(())
 }
 
 fn answered(requests: &[Request], closed: bool, client: &mut Client) -> Result<(), String> {
@@ -223,6 +246,9 @@ fn answered(requests: &[Request], closed: bool, client: &mut Client) -> Result<(
         same("status", &answer.status, &request.status)?;
         if answer.head.contains("Injected") {
             return Err(format!("a header was injected: {}", answer.head));
+        }
+        if request.status != 200 && String::from_utf8_lossy(&answer.body).contains("Injected") {
+            return Err(format!("a header was told to the client: {}", answer.head));
         }
         if request.method != "HEAD" && request.status == 200 {
             request.compare(&serde_json::from_slice(&answer.body).map_err(|error| error.to_string())?)?;
@@ -279,20 +305,20 @@ where
 }
 
 /// A client whose failures are values: one bad case must not hide the others.
-struct Client {
-    stream: TcpStream,
+pub struct Client {
+    pub stream: TcpStream,
     port: u16,
     buffer: Vec<u8>,
 }
 
-struct Answer {
-    status: u16,
+pub struct Answer {
+    pub status: u16,
     head: String,
     body: Vec<u8>,
 }
 
 impl Client {
-    fn connect(server: &Server) -> Self {
+    pub fn connect(server: &Server) -> Self {
         let stream = TcpStream::connect(server.address()).expect("the server accepts");
         stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         stream.set_write_timeout(Some(TIMEOUT)).unwrap();
@@ -302,16 +328,16 @@ impl Client {
     }
 
     /// Sends as much as the server takes: it may have refused already.
-    fn send(&mut self, bytes: &[u8]) {
+    pub fn send(&mut self, bytes: &[u8]) {
         drop(self.stream.write_all(bytes));
     }
 
-    fn end_sending(&mut self) {
+    pub fn end_sending(&mut self) {
         drop(self.stream.shutdown(Shutdown::Write));
     }
 
     /// What the application says of a path, on a connection that is kept.
-    fn ask(&mut self, path: &str) -> Result<Value, String> {
+    pub fn ask(&mut self, path: &str) -> Result<Value, String> {
         self.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
         let answer = self.answer(false)?.ok_or("closed, expected to be kept")?;
         same("status", &answer.status, &200)?;
@@ -319,7 +345,7 @@ impl Client {
     }
 
     /// The next answer, interim ones aside; none when the server has closed and nothing is left over.
-    fn answer(&mut self, to_head: bool) -> Result<Option<Answer>, String> {
+    pub fn answer(&mut self, to_head: bool) -> Result<Option<Answer>, String> {
         loop {
             let mut want = 1;
             let end = loop {
@@ -352,7 +378,7 @@ impl Client {
     }
 
     /// Reads until `length` bytes are there; false when the server closed before.
-    fn fill(&mut self, length: usize) -> Result<bool, String> {
+    pub fn fill(&mut self, length: usize) -> Result<bool, String> {
         while self.buffer.len() < length {
             let mut chunk = [0; 16 * 1024];
             match self.stream.read(&mut chunk) {

@@ -30,13 +30,14 @@ impl Server {
         Self::serving("app:app", options)
     }
 
-    /// Another application of this directory.
+    /// Another application of this directory; `options` may say another number of threads.
     pub fn serving(app: &str, options: &[&str]) -> Self {
         let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/http");
         let mut command = Command::new(env!("CARGO_BIN_EXE_monopod"));
         command
-            .args(["serve", app, "--bind", "127.0.0.1:0", "--log-format", "text", "--threads", "2", "--chdir"])
+            .args(["serve", app, "--bind", "127.0.0.1:0", "--log-format", "text", "--chdir"])
             .arg(here)
+            .args(if options.contains(&"--threads") { &[][..] } else { &["--threads", "2"] })
             .args(options)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .stdin(Stdio::null())
