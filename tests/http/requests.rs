@@ -263,9 +263,11 @@ fn answered(requests: &[Request], closed: bool, client: &mut Client) -> Result<(
 fn refused(before: usize, status: u16, eof: bool, client: &mut Client) -> Result<(), String> {
     let mut statuses = Vec::new();
     let mut last = String::new();
+    let mut page = Vec::new();
     while let Some(answer) = client.answer(false).map_err(|error| format!("{error} after {statuses:?}"))? {
         statuses.push(answer.status);
         last = answer.head.to_ascii_lowercase();
+        page = answer.body;
     }
     let mut expected = vec![200; before];
     // docs/decisions/002: a client that ended its sending half need not be answered.
@@ -274,6 +276,9 @@ fn refused(before: usize, status: u16, eof: bool, client: &mut Client) -> Result
     }
     expected.push(status);
     same("answers", &statuses, &expected)?;
+    if page.is_empty() {
+        return Err("hyper answered by itself, and no access record tells of it".to_owned());
+    }
     if last.contains("connection: close") { Ok(()) } else { Err(format!("no Connection: close: {last}")) }
 }
 

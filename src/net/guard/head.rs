@@ -20,6 +20,10 @@ pub(super) enum Body {
     Chunked,
 }
 
+/// Bytes of a target, and of a header's name, that hyper and `http` take at most.
+const LONGEST_URI: usize = u16::MAX as usize - 1;
+const LONGEST_NAME: usize = u16::MAX as usize;
+
 /// What is known of a head so far.
 #[derive(Debug, Default)]
 pub(super) struct Head {
@@ -98,6 +102,7 @@ impl Head {
     fn check_header(&mut self, line: &[u8]) -> Result<(), Fault> {
         let (name, value) = field(line)?;
         match name.len() {
+            LONGEST_NAME.. => return Err(Fault::header_too_large()),
             4 if name.eq_ignore_ascii_case(b"host") => {
                 self.hosts += 1;
                 if self.hosts > 1 || !is_host(value) {
@@ -160,6 +165,13 @@ fn check_request_line(line: &[u8]) -> Result<Version, Fault> {
             return Err(Fault::bad_host());
         }
     }
+    // What `http::Uri` does not take hyper answers by itself, so that no access record tells of it.
+    if target.len() > LONGEST_URI {
+        return Err(Fault::request_line_too_long());
+    }
+    if !(target[0] == b'/' && target.iter().all(|byte| is_usual(*byte))) && http::Uri::try_from(target).is_err() {
+        return Err(Fault::bad_target());
+    }
     match version {
         b"HTTP/1.1" => Ok(Version::Http11),
         b"HTTP/1.0" => Ok(Version::Http10),
@@ -168,6 +180,11 @@ fn check_request_line(line: &[u8]) -> Result<Version, Fault> {
         }
         _ => Err(bad),
     }
+}
+
+/// What `http::Uri` takes anywhere in a path or query, without the control characters that are refused before.
+fn is_usual(byte: u8) -> bool {
+    byte.is_ascii() && !matches!(byte, b'"' | b'<' | b'>' | b'`')
 }
 
 /// `field-name ":" OWS field-value OWS` (RFC 9112 §5): the name and the value without its white space.
@@ -296,6 +313,14 @@ mod tests {
             ("GET /#x HTTP/1.0\r\n", Some("bad-request-line")),
             ("G(T / HTTP/1.0\r\n", Some("bad-request-line")),
             ("GET / http/1.0\r\n", Some("bad-request-line")),
+            ("GET /\"\u{fc}|?`{}' HTTP/1.0\r\n", None),
+            ("OPTIONS * HTTP/1.0\r\n", None),
+            ("GET /? HTTP/1.0\r\n", None),
+            ("GET /?\" HTTP/1.0\r\n", Some("bad-target")),
+            ("GET /< HTTP/1.0\r\n", Some("bad-target")),
+            ("GET \\/ HTTP/1.0\r\n", Some("bad-target")),
+            ("GET ? HTTP/1.0\r\n", Some("bad-target")),
+            ("GET http:/x HTTP/1.0\r\n", Some("bad-target")),
             ("GET / HTTP/2.0\r\n", Some("version-refused")),
             ("\u{16}\u{3}", Some("bad-request-line")),
         ] {
