@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict};
 
+use crate::semantics::printable::printable;
+
 /// Joins the application's non-daemon threads, all but the pool's `own`, for at most `limit`, runs `atexit` hooks and
 /// flushes `sys.stdout` and `sys.stderr`. Errors are printed: nobody is left to handle them.
 pub fn finish(py: Python<'_>, own: &[Py<PyAny>], limit: Duration) {
@@ -33,7 +35,8 @@ fn join_threads(py: Python<'_>, own: &[Py<PyAny>], limit: Duration) -> PyResult<
         thread.call_method1("join", (left.as_secs_f64(),))?;
         if thread.call_method0("is_alive")?.is_truthy()? {
             let name: String = thread.getattr("name")?.extract()?;
-            tracing::warn!(thread = name, "a thread of the application did not end in time and is left behind");
+            let thread = printable(&name).into_owned();
+            tracing::warn!(thread, "a thread of the application did not end in time and is left behind");
         }
     }
     Ok(())

@@ -12,4 +12,5 @@ pub mod forwarded;
 pub mod media_types;
 pub mod path;
 pub mod preconditions;
+pub mod printable;
 pub mod range;

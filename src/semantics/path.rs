@@ -1,10 +1,11 @@
 //! URL paths: percent-decoding that refuses what could mean two things, and which names may stand in a public path.
 //!
-//! Called by `static_files` and by the request guard of `stack`. Pure; a path without `%` is handed back as it came.
+//! Called by `static_files`, by the request guard of `stack`, and for log lines. Pure; a path without `%` is handed back as
+//! it came.
 
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{CONTROLS, percent_decode_str, utf8_percent_encode};
 
 /// Why a path was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +16,13 @@ pub enum PathError {
     ForbiddenEscape,
     /// The decoded bytes are not UTF-8.
     NotUtf8,
+}
+
+/// A path or query that a client sent with bytes beyond ASCII, as it should have sent it (RFC 3986 §2.1): nothing in it can
+/// end a log line or steer a terminal.
+#[must_use]
+pub fn in_ascii(target: &str) -> Cow<'_, str> {
+    utf8_percent_encode(target, CONTROLS).into()
 }
 
 /// Decodes a path once. Without `%` there is nothing to do and nothing is allocated.
@@ -73,7 +81,7 @@ mod tests {
         assert_eq!(below_root("/application/a.css", "/app"), "/application/a.css");
         assert_eq!(below_root("/static/a.css", "/app"), "/static/a.css");
     }
-    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+    use percent_encoding::NON_ALPHANUMERIC;
     use proptest::prelude::*;
 
     #[test]
@@ -103,6 +111,18 @@ mod tests {
             assert_eq!(decode(path).as_deref().map_err(|error| *error), expected, "{path}");
         }
         assert!(matches!(decode("/plain"), Ok(Cow::Borrowed(_))));
+    }
+
+    #[test]
+    fn a_target_in_ascii_is_the_same_target() {
+        for (target, expected) in [
+            ("/a%0ab?\"\\{|}~", "/a%0ab?\"\\{|}~"),
+            ("/\u{fc}\u{85}\u{9b}", "/%C3%BC%C2%85%C2%9B"),
+            ("\u{2028}\u{202e}\u{7f}", "%E2%80%A8%E2%80%AE%7F"),
+        ] {
+            assert_eq!(in_ascii(target), expected);
+        }
+        assert!(matches!(in_ascii("/static/app.css"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -22,6 +22,7 @@ use super::guard::StandIn;
 use super::turns::Turns;
 use crate::exchange::Client;
 use crate::semantics::fault::Fault;
+use crate::semantics::path::in_ascii;
 use crate::telemetry::log::ACCESS;
 
 /// The number of requests in flight; clones count together.
@@ -84,15 +85,16 @@ struct Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        // Debug formatting escapes control characters and quotes: no value can forge a line or a field.
+        // Quotes are escaped by either format, control characters of the client by `in_ascii` and `to_str`: no value can
+        // forge a line or a field.
         let (method, path) = if self.stand_in { ("-", "-") } else { (self.method.as_str(), self.target.path()) };
         let agent = self.user_agent.as_ref().map_or("", |agent| agent.to_str().unwrap_or("?"));
         tracing::info!(
             target: ACCESS,
             client = self.client.remote_addr,
             method,
-            path,
-            query = self.target.query().unwrap_or(""),
+            path = in_ascii(path).as_ref(),
+            query = in_ascii(self.target.query().unwrap_or("")).as_ref(),
             version = ?self.version,
             status = self.status,
             bytes = self.bytes,

@@ -19,6 +19,7 @@ use super::walk::{Found, Reason, Tree, walk};
 use crate::config::settings::{Mount, StaticFiles};
 use crate::semantics::accept_encoding::Coding;
 use crate::semantics::preconditions::LastModified;
+use crate::semantics::printable::printable;
 
 /// A file above this is never kept in memory: it is read rarely, and the page cache has it already.
 const LARGEST_IN_MEMORY: u64 = 4 << 20;
@@ -91,7 +92,8 @@ fn read_tree(mount: &Mount) -> Tree {
     ] {
         let mut found = tree.left_out.iter().filter(|(_, why)| *why == reason).map(|(path, _)| path);
         if let Some(first) = found.next() {
-            let (count, first) = (1 + found.count(), first.display());
+            let (count, first) = (1 + found.count(), first.to_string_lossy());
+            let first = printable(&first);
             warn!("static directory {dir}: {count} entries are not served (the first is {first}), as they {what}");
         }
     }
@@ -124,7 +126,8 @@ fn pair(mount: usize, settings: &Mount, mut tree: Tree) -> Vec<Candidate> {
         candidates.push(Candidate { mount, url, immutable, identity: part(identity), encoded });
     }
     if let Some(first) = stale.first() {
-        let (count, dir, first) = (stale.len(), settings.dir.display(), first.display());
+        let (count, dir, first) = (stale.len(), settings.dir.display(), first.to_string_lossy());
+        let first = printable(&first);
         warn!(
             "static directory {dir}: {count} compressed siblings are older than their source and are ignored \
              (the first is {first}); run `monopod compress {dir}`"
@@ -169,7 +172,8 @@ fn load(file: &Candidate, max_age: &HeaderValue) -> Option<Asset> {
     let read = |part: &Part| match Content::load(&part.found.path, part.keep) {
         Ok(loaded) => Some(loaded),
         Err(error) => {
-            let path = part.found.path.display();
+            let path = part.found.path.to_string_lossy();
+            let path = printable(&path);
             warn!("static file {path} cannot be read ({error}) and is not served; correct its permissions");
             None
         }

@@ -17,6 +17,7 @@ use super::reply::{Flow, Response};
 use super::start_response::{StartResponse, not_bytes};
 use crate::exchange::{Job, Spool};
 use crate::semantics::fault::Fault;
+use crate::semantics::path::in_ascii;
 
 /// A loaded WSGI application.
 pub struct Application {
@@ -78,7 +79,7 @@ impl Application {
                 tracing::error!(
                     reason = "app-raised",
                     method = head.parts.method.as_str(),
-                    path = head.parts.uri.path(),
+                    path = in_ascii(head.parts.uri.path()).as_ref(),
                     "the application raised; its traceback is on stderr"
                 );
                 response.fail(Fault::app_raised());

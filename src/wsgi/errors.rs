@@ -8,6 +8,8 @@ use std::cell::RefCell;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::semantics::printable::printable;
+
 /// A line longer than this is logged in pieces rather than gathered for ever, in bytes.
 const LONGEST_LINE: usize = 64 * 1024;
 
@@ -63,6 +65,6 @@ impl ErrorStream {
 fn log(line: &str) {
     let line = line.trim_end_matches('\r');
     if !line.is_empty() {
-        tracing::error!(target: "monopod::wsgi.errors", "{line}");
+        tracing::error!(target: "monopod::wsgi.errors", "{}", printable(line));
     }
 }
