@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from wire import TIMEOUT, Answer, Connection, Headers
 
@@ -87,6 +87,7 @@ class Server:
         bind: tuple[str, ...] = ("127.0.0.1:0",),
         pass_fds: tuple[int, ...] = (),
         subcommand: str | None = "serve",
+        stderr: int | IO[bytes] = subprocess.STDOUT,
     ) -> None:
         options = [*(part for address in bind for part in ("--bind", address)), "--log-format", "text", *args]
         self.command = face.command(subcommand, *([target] if target else []), *options)
@@ -96,7 +97,7 @@ class Server:
             env=environment(env),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=stderr,
             pass_fds=pass_fds,
         )
         self._lines: list[str] = []
@@ -129,7 +130,7 @@ class Server:
     # What the server says
 
     def log(self) -> str:
-        """Everything written to stdout and stderr so far."""
+        """Everything written to stdout so far, and to stderr if that was not given elsewhere."""
         with self._news:
             return "".join(self._lines)
 
