@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{Request, Response, Version, header};
+use http::{HeaderValue, Request, Response, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
@@ -70,7 +70,7 @@ struct Record {
     method: http::Method,
     target: http::Uri,
     version: Version,
-    user_agent: Option<http::HeaderValue>,
+    user_agent: Option<HeaderValue>,
     start: Instant,
     status: u16,
     bytes: u64,
@@ -192,8 +192,14 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let response = ready!(this.inner.poll(cx))?;
+        let mut response = ready!(this.inner.poll(cx))?;
         let mut observation = this.observation.take();
+        if observation.as_ref().is_some_and(|observation| observation.http_10)
+            && response.body().size_hint().exact().is_none()
+        {
+            // hyper would say keep-alive to a client that asked for it, and yet close (RFC 9112 §9.3).
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         if let Some(record) = observation.as_mut().and_then(|observation| observation.record.as_mut()) {
             record.status = response.status().as_u16();
             record.reason = response.extensions().get::<Fault>().map_or("", |fault| fault.reason);
