@@ -12,6 +12,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::budget::{Budget, Permit};
+use crate::sys::fd::off_standard;
 
 /// Bytes of one body, request or response, kept in memory before the rest goes to disk.
 pub const MEMORY_MARK: usize = 1024 * 1024;
@@ -79,7 +80,7 @@ impl Spool {
 
     /// A new unnamed temp file. Blocking.
     pub(super) fn temp_file(&self) -> io::Result<File> {
-        tempfile::tempfile_in(&self.temp_dir)
+        Ok(off_standard(tempfile::tempfile_in(&self.temp_dir)?.into())?.into())
     }
 }
 

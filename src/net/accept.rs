@@ -4,14 +4,15 @@
 //! some are free.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::listen::Listener;
 use crate::exchange::Client;
+use crate::sys::fd::off_standard;
 
 /// The pause after an error that only time mends.
 const BACK_OFF: Duration = Duration::from_millis(100);
@@ -34,7 +35,7 @@ pub async fn accept(listener: Listener, serve: impl Serve) -> io::Result<()> {
             let listener = TcpListener::from_std(listener)?;
             let mut trouble = Trouble::default();
             loop {
-                match listener.accept().await {
+                match listener.accept().await.and_then(|(stream, peer)| Ok((off_standard_tcp(stream)?, peer))) {
                     Ok((stream, peer)) => {
                         trouble.over();
                         serve.serve(stream, Client::tcp(peer, local));
@@ -49,8 +50,8 @@ pub async fn accept(listener: Listener, serve: impl Serve) -> io::Result<()> {
             let _own = own;
             let mut trouble = Trouble::default();
             loop {
-                match listener.accept().await {
-                    Ok((stream, _)) => {
+                match listener.accept().await.and_then(|(stream, _)| off_standard_unix(stream)) {
+                    Ok(stream) => {
                         trouble.over();
                         serve.serve(stream, Client::unix());
                     }
@@ -59,6 +60,22 @@ pub async fn accept(listener: Listener, serve: impl Serve) -> io::Result<()> {
             }
         }
     }
+}
+
+/// See [`off_standard`]; costs nothing where the number is any other.
+fn off_standard_tcp(stream: TcpStream) -> io::Result<TcpStream> {
+    if stream.as_raw_fd() > libc::STDERR_FILENO {
+        return Ok(stream);
+    }
+    TcpStream::from_std(off_standard(stream.into_std()?.into())?.into())
+}
+
+/// The same for a Unix socket.
+fn off_standard_unix(stream: UnixStream) -> io::Result<UnixStream> {
+    if stream.as_raw_fd() > libc::STDERR_FILENO {
+        return Ok(stream);
+    }
+    UnixStream::from_std(off_standard(stream.into_std()?.into())?.into())
 }
 
 #[derive(Default)]

@@ -1,8 +1,8 @@
 //! Descriptors that come from elsewhere: from Python objects and from the process that started us.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 
 /// A duplicate of descriptor `number` (close-on-exec), which the caller owns.
 ///
@@ -16,6 +16,31 @@ pub fn duplicate(number: i32) -> io::Result<File> {
     let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
     let owned: OwnedFd = borrowed.try_clone_to_owned()?;
     Ok(File::from(owned))
+}
+
+/// `fd`, which was just opened, under a number that is none of standard input, output and error.
+///
+/// An application that closed one of these leaves its number to whatever is opened next: then access records, tracebacks
+/// and `print` would go to a client, or into somebody's request body. `/dev/null` takes the number instead.
+///
+/// # Errors
+/// `EMFILE` at the limit, or what opening `/dev/null` says; `fd` is closed then.
+pub fn off_standard(fd: OwnedFd) -> io::Result<OwnedFd> {
+    let number = fd.as_raw_fd();
+    if number > libc::STDERR_FILENO {
+        return Ok(fd);
+    }
+    // The standard library duplicates to 3 and above, for the same reason.
+    let moved = fd.try_clone()?;
+    let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    match number {
+        libc::STDIN_FILENO => rustix::stdio::dup2_stdin(&null),
+        libc::STDOUT_FILENO => rustix::stdio::dup2_stdout(&null),
+        _ => rustix::stdio::dup2_stderr(&null),
+    }?;
+    // The number is no longer this descriptor's to close.
+    let _ = fd.into_raw_fd();
+    Ok(moved)
 }
 
 /// Whether `file` is one that the kernel makes up as it is read (procfs, sysfs), whatever size it states.
