@@ -10,6 +10,8 @@ import pytest
 from server import Server, Starter
 from wire import Connection, Headers
 
+VERSIONS = pytest.mark.parametrize("version", ["1.1", "1.0"])
+
 
 def environ(server: Server, target: str = "/environ", method: str = "GET", headers: Headers = (), **rest: Any) -> Any:
     with server.connect() as client:
@@ -92,8 +94,10 @@ def test_an_absolute_target(lab: Server) -> None:
     assert seen["HTTP_HOST"] == "right.example"
 
 
-def test_headers_become_http_keys(lab: Server) -> None:
-    seen = environ(lab, headers=[("X-Simple", "a b"), ("x-LOWER-case", "c"), ("Accept", "*/*"), ("X-Empty", "")])
+@VERSIONS
+def test_headers_become_http_keys(lab: Server, version: str) -> None:
+    headers = [("X-Simple", "a b"), ("x-LOWER-case", "c"), ("Accept", "*/*"), ("X-Empty", "")]
+    seen = environ(lab, headers=headers, version=version)
     assert seen["HTTP_X_SIMPLE"] == "a b"
     assert seen["HTTP_X_LOWER_CASE"] == "c"
     assert seen["HTTP_ACCEPT"] == "*/*"
@@ -101,24 +105,41 @@ def test_headers_become_http_keys(lab: Server) -> None:
     assert seen["HTTP_HOST"] == "test.example"
 
 
-def test_repeated_headers_are_joined(lab: Server) -> None:
+@VERSIONS
+def test_repeated_headers_are_joined(lab: Server, version: str) -> None:
     headers = [("X-Twice", "a"), ("Cookie", "a=1"), ("X-Other", "z"), ("X-Twice", "b, c"), ("Cookie", "b=2")]
-    seen = environ(lab, headers=headers)
+    seen = environ(lab, headers=headers, version=version)
     assert seen["HTTP_X_TWICE"].replace(" ", "") == "a,b,c"
     assert seen["HTTP_COOKIE"] == "a=1; b=2"
     assert seen["HTTP_X_OTHER"] == "z"
 
 
-def test_names_that_could_be_forged_are_dropped(lab: Server) -> None:
+@VERSIONS
+def test_names_that_could_be_forged_are_dropped(lab: Server, version: str) -> None:
     headers = [("X_Forwarded_For", "6.6.6.6"), ("X-Real_IP", "6.6.6.6"), ("Proxy", "http://evil"), ("X-Fine", "1")]
-    seen = environ(lab, headers=headers)
+    seen = environ(lab, headers=headers, version=version)
     assert "6.6.6.6" not in seen.values()
     assert "HTTP_PROXY" not in seen
     assert seen["HTTP_X_FINE"] == "1"
 
 
-def test_header_bytes_are_latin_1(lab: Server) -> None:
-    assert environ(lab, headers=[("X-Bytes", "\xe9\xff")])["HTTP_X_BYTES"] == "\xe9\xff"
+@VERSIONS
+def test_header_bytes_are_latin_1(lab: Server, version: str) -> None:
+    # Every byte that a value may have, a tab within it too.
+    text = "".join(map(chr, [*range(0x21, 0x7F), 9, *range(0x80, 0x100)]))
+    assert environ(lab, headers=[("X-Bytes", text)], version=version)["HTTP_X_BYTES"] == text
+
+
+@VERSIONS
+@pytest.mark.parametrize("connection", ["close, X-Auth-User, Cookie", "X-Forwarded-For", "x-auth-user"])
+def test_connection_takes_no_header_away(lab: Server, connection: str, version: str) -> None:
+    """RFC 9110 §7.6.1 has intermediaries remove what Connection lists. An origin server that did would let a client take
+    away what the proxy before it has added and passed on."""
+    headers = [("Connection", connection), ("X-Auth-User", "me"), ("Cookie", "a=1"), ("X-Forwarded-For", "1.2.3.4")]
+    seen = environ(lab, headers=headers, version=version)
+    assert (seen["HTTP_X_AUTH_USER"], seen["HTTP_COOKIE"]) == ("me", "a=1")
+    assert (seen["HTTP_X_FORWARDED_FOR"], seen["REMOTE_ADDR"]) == ("1.2.3.4", "1.2.3.4")
+    assert seen["HTTP_CONNECTION"] == connection
 
 
 def test_content_type_and_length(lab: Server) -> None:

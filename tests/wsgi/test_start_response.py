@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from gate import Gate
 from server import Server
+from wire import Answer, Headers
+
+VERSIONS: Any = pytest.mark.parametrize(
+    ("version", "headers"),
+    [("1.1", []), ("1.0", []), ("1.0", [("Connection", "keep-alive")])],
+    ids=["1.1", "1.0", "1.0-keep-alive"],
+)
+
+
+def ask(server: Server, target: str, version: str, headers: Headers) -> Answer:
+    """An answer, and that its connection goes on or ends as it says."""
+    with server.connect() as client:
+        client.request(target, headers=headers, version=version)
+        answer = client.answer()
+        assert answer.version == f"HTTP/{version}"
+        if version == "1.0" and not headers:
+            assert client.is_closed()
+        else:
+            assert answer.get("connection") == (None if version == "1.1" else "keep-alive")
+            client.request("/hello", headers=headers, version=version)
+            assert client.answer().body == b"hello world\n"
+        return answer
 
 
 @pytest.mark.parametrize(
@@ -32,9 +55,10 @@ def test_status_and_reason_are_kept(lab: Server, line: str, status: int, reason:
         assert client.ask("/hello").status == 200
 
 
-def test_headers_are_kept_in_order_and_repeated(lab: Server) -> None:
+@VERSIONS
+def test_headers_are_kept_in_order_and_repeated(lab: Server, version: str, headers: Headers) -> None:
     given = [["Set-Cookie", "a=1"], ["X-Latin", "\xe9"], ["Set-Cookie", "b=2"], ["Content-Language", "de"]]
-    answer = lab.ask(f"/headers?set={quote(json.dumps(given))}")
+    answer = ask(lab, f"/headers?set={quote(json.dumps(given))}", version, headers)
     assert answer.all("set-cookie") == ["a=1", "b=2"]
     assert answer.get("x-latin") == "\xe9"
     assert answer.get("content-language") == "de"
@@ -48,18 +72,41 @@ def test_the_applications_own_date_and_server_win(lab: Server) -> None:
     assert answer.get("server") == "mine"
 
 
+@VERSIONS
 @pytest.mark.parametrize(
-    "name",
-    ["Connection", "Keep-Alive", "Proxy-Authenticate", "TE", "Trailer", "Transfer-Encoding", "Upgrade"],
+    ("name", "value"),
+    [
+        ("Connection", "close"),
+        ("Connection", "keep-alive"),
+        ("Connection", "Upgrade"),
+        ("Connection", "X-Kept"),
+        ("Keep-Alive", "timeout=5"),
+        ("Proxy-Authenticate", "Basic"),
+        ("Proxy-Authorization", "Basic x"),
+        ("Proxy-Connection", "keep-alive"),
+        ("TE", "trailers"),
+        ("Trailer", "X-Later"),
+        ("Trailers", "X-Later"),
+        ("Transfer-Encoding", "chunked"),
+        ("transfer-encoding", "identity"),
+        ("Upgrade", "websocket"),
+    ],
 )
-def test_hop_by_hop_headers_are_dropped_with_a_warning(lab: Server, name: str) -> None:
-    value = "chunked" if name == "Transfer-Encoding" else "close" if name == "Connection" else "x"
-    with lab.connect() as client:
-        answer = client.ask(f"/headers?set={quote(json.dumps([[name, value]]))}")
-        assert answer.body == b"body"
+def test_hop_by_hop_headers_are_dropped_with_a_warning(
+    lab: Server, name: str, value: str, version: str, headers: Headers
+) -> None:
+    answer = ask(lab, f"/headers?set={quote(json.dumps([[name, value], ['X-Kept', '1']]))}", version, headers)
+    assert (answer.body, answer.complete, answer.get("x-kept")) == (b"body", True, "1")
+    if name != "Connection":
         assert answer.get(name.lower()) is None
-        assert client.ask("/hello").status == 200
     assert "hop-by-hop" in lab.wait_log(f'header="{name.lower()}"')
+
+
+@VERSIONS
+def test_header_values_are_latin_1(lab: Server, version: str, headers: Headers) -> None:
+    text = "".join(map(chr, [*range(0x21, 0x7F), 9, *range(0x80, 0x100)]))
+    answer = ask(lab, f"/headers?set={quote(json.dumps([['X-Bytes', text]]))}", version, headers)
+    assert answer.get("x-bytes") == text
 
 
 def test_start_response_may_come_at_the_first_iteration(lab: Server) -> None:

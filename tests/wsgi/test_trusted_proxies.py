@@ -89,6 +89,23 @@ def test_what_is_malformed_changes_nothing(lab: Server, headers: Headers) -> Non
     assert (seen["HTTP_HOST"], seen["SERVER_PORT"], seen["SCRIPT_NAME"]) == ("test.example", str(lab.port), "")
 
 
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+@pytest.mark.parametrize("first", [True, False], ids=["before", "after"])
+def test_a_name_with_underscores_speaks_for_nobody(lab: Server, first: bool, version: str) -> None:
+    """CVE-2024-45614: such a header of the client, which its proxy passes on, is no header of the proxy."""
+    told = [("X-Forwarded-For", "1.2.3.4"), ("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "www.example")]
+    names = ["X_Forwarded_For", "X-Forwarded_For", "x_forwarded-for", "X_Forwarded_Proto", "X_Forwarded_Host"]
+    names += ["X_Forwarded_Prefix", "X_Forwarded_Port", "X_Real_IP", "X_Forwarded_User"]
+    forged = [(name, "6.6.6.6") for name in names]
+    seen = environ(lab, [*forged, *told] if first else [*told, *forged], version=version)
+    assert (seen["REMOTE_ADDR"], seen["wsgi.url_scheme"], seen["HTTP_HOST"]) == ("1.2.3.4", "https", "www.example")
+    assert (seen["HTTP_X_FORWARDED_FOR"], seen["SCRIPT_NAME"]) == ("1.2.3.4", "")
+    assert spoken(seen) == ["HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PROTO"]
+    assert "6.6.6.6" not in seen.values()
+    alone = environ(lab, forged, version=version)
+    assert (alone["REMOTE_ADDR"], spoken(alone)) == ("127.0.0.1", [])
+
+
 def test_a_forwarded_host_does_not_excuse_a_bad_host(lab: Server) -> None:
     with lab.connect() as client:
         client.request("/environ", headers=[("Host", "b"), ("X-Forwarded-Host", "www.example")])
