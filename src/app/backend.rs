@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::queue::Queue;
 use crate::exchange::{Crew, Job, Replies, Source};
@@ -14,6 +14,8 @@ use crate::exchange::{Crew, Job, Replies, Source};
 const TICK: Duration = Duration::from_millis(1);
 /// How seldom, while all that came are running and nothing changes.
 const SLOW_TICK: Duration = Duration::from_millis(8);
+/// And while all are answered and some still run: streams, and what comes after an answer.
+const SLOWEST_TICK: Duration = Duration::from_millis(128);
 
 /// A queue and the crew that empties it.
 pub struct Backend {
@@ -60,13 +62,14 @@ impl Backend {
     }
 
     /// Looks after jobs for the server's life: wakes threads when the running ones are blocked, answers jobs that have
-    /// waited too long, takes replies off a thread that is busy with what comes after them (the next job, a slow
-    /// `close()`). Rests while no job is in flight. All of this runs on the front's one thread.
+    /// waited or run too long, takes replies off a thread that is busy with what comes after them (the next job, a slow
+    /// `close()`). Rests while no job waits or runs. All of this runs on the front's one thread.
     pub async fn tend(&self) {
         loop {
             self.work.notified().await;
             let mut tick = TICK;
-            while self.in_flight.load(Ordering::Relaxed) > 0 {
+            let mut watched = Instant::now();
+            loop {
                 if timeout(tick, self.work.notified()).await.is_ok() {
                     // A job came while the clock was slow.
                     tick = TICK;
@@ -75,7 +78,15 @@ impl Backend {
                 let flushed = self.replies.flush();
                 self.queue.expire();
                 self.crew.look();
-                tick = if flushed || !self.queue.is_empty() { TICK } else { (tick * 2).min(SLOW_TICK) };
+                let waits = self.in_flight.load(Ordering::Relaxed) > 0;
+                if tick >= SLOW_TICK || watched.elapsed() >= SLOW_TICK {
+                    watched = Instant::now();
+                    if !self.crew.watch() && !waits {
+                        break;
+                    }
+                }
+                let slowest = if waits { SLOW_TICK } else { SLOWEST_TICK };
+                tick = if flushed || !self.queue.is_empty() { TICK } else { (tick * 2).min(slowest) };
                 self.drowsy.store(tick > TICK, Ordering::Relaxed);
             }
             self.drowsy.store(true, Ordering::Relaxed);

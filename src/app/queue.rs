@@ -23,7 +23,7 @@ pub struct Queue {
 
 #[derive(Default)]
 struct Jobs {
-    waiting: VecDeque<(Instant, Job)>,
+    waiting: VecDeque<Job>,
     /// When one was last taken.
     taken: Option<Instant>,
 }
@@ -48,12 +48,12 @@ impl Queue {
         if jobs.waiting.len() >= self.capacity {
             // Those whose client has left must not keep out one that waits.
             let all = std::mem::take(&mut jobs.waiting);
-            (left, jobs.waiting) = all.into_iter().partition(|(_, job): &(Instant, Job)| job.reply.is_abandoned());
+            (left, jobs.waiting) = all.into_iter().partition(|job: &Job| job.reply.is_abandoned());
             if jobs.waiting.len() >= self.capacity {
                 return Err(job);
             }
         }
-        jobs.waiting.push_back((Instant::now(), job));
+        jobs.waiting.push_back(job);
         self.waiting.store(jobs.waiting.len(), Ordering::SeqCst);
         drop(jobs);
         drop(left);
@@ -69,13 +69,12 @@ impl Queue {
 
     fn pop_if(&self, wanted: impl FnOnce(&Instant) -> bool) -> Option<Job> {
         let mut jobs = self.jobs.lock();
-        let (queued, _) = jobs.waiting.front()?;
-        if !wanted(queued) {
+        if !wanted(&jobs.waiting.front()?.queued) {
             return None;
         }
         let job = jobs.waiting.pop_front();
         self.waiting.store(jobs.waiting.len(), Ordering::SeqCst);
-        job.map(|(_, job)| job)
+        job
     }
 }
 
@@ -87,11 +86,12 @@ impl Source for Queue {
             }
             let (job, late) = {
                 let mut jobs = self.jobs.lock();
-                let (queued, job) = jobs.waiting.pop_front()?;
+                let job = jobs.waiting.pop_front()?;
                 self.waiting.store(jobs.waiting.len(), Ordering::SeqCst);
                 let now = Instant::now();
                 jobs.taken = Some(now);
-                (job, now.duration_since(queued) > self.timeout)
+                let late = now.duration_since(job.queued) > self.timeout;
+                (job, late)
             };
             if job.reply.is_abandoned() {
                 continue;
@@ -110,7 +110,7 @@ impl Source for Queue {
 
     fn stuck_for(&self) -> Duration {
         let jobs = self.jobs.lock();
-        let Some((oldest, _)) = jobs.waiting.front() else { return Duration::ZERO };
+        let Some(Job { queued: oldest, .. }) = jobs.waiting.front() else { return Duration::ZERO };
         jobs.taken.map_or(*oldest, |taken| taken.max(*oldest)).elapsed()
     }
 }
@@ -121,11 +121,11 @@ mod tests {
     use crate::exchange::{Client, Replies, RequestHead, Spooled};
     use std::sync::Arc;
 
-    fn job(replies: &Replies, path: &str) -> (Job, tokio::sync::oneshot::Receiver<crate::exchange::replies::Outcome>) {
+    fn job(replies: &Replies, path: &str) -> (Job, crate::exchange::Waiting) {
         let (reply, outcome) = replies.handle();
         let (parts, ()) = http::Request::get(path).body(()).unwrap().into_parts();
         let head = RequestHead { parts, client: Arc::new(Client::unix()) };
-        (Job { head, body: Spooled::Empty, reply }, outcome)
+        (Job { head, body: Spooled::Empty, reply, queued: Instant::now() }, outcome)
     }
 
     #[test]
@@ -184,7 +184,7 @@ mod tests {
                 assert!(queue.take().is_none());
             }
             tokio::spawn(async move { replies.deliver().await });
-            let fault = outcome.await.unwrap().unwrap_err();
+            let fault = outcome.await.unwrap_err();
             assert_eq!((fault.status.as_u16(), fault.reason), (503, "queue-timeout"));
         }
     }

@@ -5,20 +5,21 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, header};
 use http_body::Body;
 use hyper::ext::ReasonPhrase;
-use tokio::sync::oneshot;
 
 use super::backend::{Backend, InFlight};
 use super::body::AppBody;
-use crate::exchange::replies::{Outcome, Reply};
+use crate::exchange::replies::Reply;
 use crate::exchange::request::BodyLimits;
-use crate::exchange::{Client, Job, Replies, RequestHead, Spool, Spooled, request};
+use crate::exchange::{Client, Job, Replies, RequestHead, Spool, Spooled, Waiting, request};
 use crate::semantics::fault::{Blame, Fault};
+use crate::semantics::request_start;
 
 /// The application branch; shared by all connections.
 pub struct App {
@@ -34,10 +35,21 @@ impl App {
     /// # Errors
     /// `queue-full` (503).
     pub fn submit(&self, parts: Parts, body: Spooled, client: Arc<Client>) -> Result<Answer, Fault> {
+        let now = Instant::now();
+        // Only a trusted proxy's clock counts.
+        let waited = if client.is_trusted { request_start::age(&parts.headers) } else { Duration::ZERO };
+        let queued = now.checked_sub(waited).unwrap_or(now);
         let (reply, outcome) = self.replies.handle();
-        let job = Job { head: RequestHead { parts, client }, body, reply };
-        let in_flight = self.backend.submit(job).map_err(|_job| Fault::queue_full())?;
-        Ok(Answer { outcome, _in_flight: in_flight })
+        let job = Job { head: RequestHead { parts, client }, body, reply, queued };
+        match self.backend.submit(job) {
+            Ok(in_flight) => Ok(Answer { outcome, _in_flight: in_flight }),
+            Err(job) => {
+                // In this order the job sees that nobody waits for an answer to it.
+                drop(outcome);
+                drop(job);
+                Err(Fault::queue_full())
+            }
+        }
     }
 
     /// Reads the body, queues the request, and awaits the answer.
@@ -58,7 +70,7 @@ impl App {
 /// The answer to a queued request: a response, or the fault when the application failed before it committed one.
 /// Dropping it, as hyper does when the client leaves, takes the job out of the queue.
 pub struct Answer {
-    outcome: oneshot::Receiver<Outcome>,
+    outcome: Waiting,
     _in_flight: InFlight,
 }
 
@@ -67,8 +79,7 @@ impl Future for Answer {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let outcome = ready!(Pin::new(&mut self.outcome).poll(cx));
-        // A job dropped unanswered (a panic in a pool thread) closes its channel.
-        Poll::Ready(outcome.unwrap_or_else(|_| Err(Fault::internal())).map(response))
+        Poll::Ready(outcome.map(response))
     }
 }
 

@@ -69,6 +69,11 @@ pub struct ServeOptions {
     #[arg(long, value_name = "N", value_parser = whole(1_usize, 512))]
     pub threads: usize,
 
+    /// Further threads for responses that are streamed for longer than a second, up to 512; when all are taken and streams
+    /// hold half of --threads too, new ones are answered 503 [default: 16 per thread]
+    #[arg(long, value_name = "N", value_parser = whole(0_usize, 512))]
+    pub stream_threads: usize,
+
     /// Working directory to change to first; also where the configuration file is looked for [default: stay]
     #[arg(long, value_name = "DIR")]
     pub chdir: Option<PathBuf>,
@@ -142,6 +147,11 @@ pub struct LimitOptions {
     /// How long a connection may stay open between two requests; 0: it closes after each
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "75s")]
     pub keep_alive: Duration,
+
+    /// How long the application may take to begin its answer before the client gets 504 and the request is interrupted;
+    /// 0: for ever
+    #[arg(short, long, value_name = "TIME", value_parser = duration, default_value = "60s")]
+    pub timeout: Duration,
 
     /// Requests that may wait for a thread; one more is answered 503 [default: 16 per thread]
     #[arg(long, value_name = "N", value_parser = whole(1_usize, 1_000_000))]

@@ -78,12 +78,14 @@ fn decisions<'a>(
     host: &Host,
 ) -> Vec<(&'a Arg, OsString, Source)> {
     let place = if host.in_container { Source::Container } else { Source::Default };
-    let queue = sizing::queue_size(threads.unwrap_or_else(|| host.threads()));
+    let threads = threads.unwrap_or_else(|| host.threads());
+    let queue = sizing::queue_size(threads);
     let decide = |arg: &'a Arg| {
         let (value, source) = match arg.get_id().as_str() {
             "bind" => (host.bind().to_string().into(), place.clone()),
             "threads" => (host.threads().to_string().into(), place.clone()),
             "queue_size" => (queue.to_string().into(), Source::Default),
+            "stream_threads" => (sizing::stream_threads(threads).to_string().into(), Source::Default),
             "buffer_memory" => (show_size(host.buffer_memory()).into(), place.clone()),
             "log_format" => (host.log_format().to_string().into(), place.clone()),
             "temp_dir" => lookup(env, "TMPDIR")
@@ -103,6 +105,7 @@ fn settings(options: Options, chdir: Option<PathBuf>, host: &Host) -> Settings {
             bind: serve.bind,
             workers: serve.workers,
             threads: serve.threads,
+            stream_threads: serve.stream_threads,
             root_path: serve.root_path.unwrap_or_default(),
             chdir,
             venv: serve.venv,
@@ -123,6 +126,7 @@ fn settings(options: Options, chdir: Option<PathBuf>, host: &Host) -> Settings {
             min_rate: limits.min_rate,
             write_timeout: unless_zero(limits.write_timeout),
             keep_alive: unless_zero(limits.keep_alive),
+            timeout: unless_zero(limits.timeout),
             queue_size: limits.queue_size,
             queue_timeout: limits.queue_timeout,
         },

@@ -39,6 +39,8 @@ pub struct Serve {
     pub workers: usize,
     /// Threads that run Python (`--threads`), 1 to 512.
     pub threads: usize,
+    /// Further threads for responses that last (`--stream-threads`).
+    pub stream_threads: usize,
     /// `SCRIPT_NAME` for every request (`--root-path`): empty, or `/prefix` without a trailing slash.
     pub root_path: String,
     /// Absolute working directory to change to before anything is imported (`--chdir`); it exists.
@@ -135,6 +137,8 @@ pub struct Limits {
     pub write_timeout: Option<Duration>,
     /// How long a connection may be idle between requests (`--keep-alive`); `None`: it closes after each.
     pub keep_alive: Option<Duration>,
+    /// How long the application may take to begin its answer (`--timeout`); `None`: for ever.
+    pub timeout: Option<Duration>,
     /// Requests that may wait for a thread (`--queue-size`); at least 1.
     pub queue_size: usize,
     /// How long a request may wait for a thread (`--queue-timeout`).

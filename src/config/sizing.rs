@@ -91,6 +91,13 @@ pub const fn queue_size(threads: usize) -> usize {
     threads.saturating_mul(16)
 }
 
+/// Threads for streams: 16 per thread, at most 512. They are started when streams are there.
+#[must_use]
+pub const fn stream_threads(threads: usize) -> usize {
+    let many = threads.saturating_mul(16);
+    if many < 512 { many } else { 512 }
+}
+
 /// Bytes of bodies in memory: a quarter of the limit; without one, a quarter of the machine's memory up to 1 GiB;
 /// knowing neither, 256 MiB. Never less than 1 MiB.
 #[must_use]

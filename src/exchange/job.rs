@@ -4,7 +4,7 @@
 //! whose reply handle is dropped unanswered tells the front so; none is ever lost in silence.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::client::Client;
 use super::replies::ReplyHandle;
@@ -16,6 +16,8 @@ pub struct Job {
     pub head: RequestHead,
     pub body: Spooled,
     pub reply: ReplyHandle,
+    /// When it began to wait for a thread: here, or in front of a trusted proxy that tells.
+    pub queued: Instant,
 }
 
 /// What the request line and the header section said.
@@ -45,4 +47,7 @@ pub trait Crew: Send + Sync {
 
     /// Jobs have been waiting for a while: look whether the running threads are blocked.
     fn look(&self);
+
+    /// Looks at the jobs that are being run: which takes too long? False: none is.
+    fn watch(&self) -> bool;
 }

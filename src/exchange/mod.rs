@@ -12,6 +12,7 @@ pub mod replies;
 pub mod request;
 pub mod response;
 pub mod spool;
+pub mod ticket;
 
 pub use budget::{Budget, Permit};
 pub use client::Client;
@@ -19,3 +20,4 @@ pub use file_slice::{FileSlice, FileSource};
 pub use job::{Crew, Job, RequestHead, Source};
 pub use replies::{Replies, Reply, ReplyBody, ReplyHandle};
 pub use spool::{Spool, Spooled};
+pub use ticket::{Ticket, Waiting};

@@ -5,17 +5,18 @@
 //! outbox and wakes each request on its own thread, which costs no system call there.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
 use super::budget::Permit;
 use super::file_slice::FileSlice;
 use super::response::Reader;
+use super::ticket::{Ticket, Waiting};
 use crate::semantics::fault::Fault;
 
 /// Replies held back at most.
@@ -59,20 +60,27 @@ struct Shared {
     /// Replies put in since the last flush; lets `flush` skip the lock.
     unflushed: AtomicUsize,
     ready: Notify,
+    /// So many streams are being sent that none may begin.
+    no_streams: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct Outbox {
-    letters: Vec<(oneshot::Sender<Outcome>, Outcome)>,
+    letters: Vec<(Arc<Ticket>, Outcome)>,
     oldest: Option<Instant>,
 }
 
 impl Replies {
     /// A handle for one job, and the end on which its outcome arrives.
     #[must_use]
-    pub fn handle(&self) -> (ReplyHandle, oneshot::Receiver<Outcome>) {
-        let (sender, receiver) = oneshot::channel();
-        (ReplyHandle { sender: Some(sender), replies: self.clone() }, receiver)
+    pub fn handle(&self) -> (ReplyHandle, Waiting) {
+        let ticket = Arc::new(Ticket::default());
+        (ReplyHandle { ticket: Arc::clone(&ticket), replies: self.clone() }, Waiting::new(ticket))
+    }
+
+    /// Whether replies whose body is made piece by piece are refused from now on.
+    pub fn refuse_streams(&self, refuse: bool) {
+        self.shared.no_streams.store(refuse, Ordering::Relaxed);
     }
 
     /// Wakes the front for what the outbox holds; whether it holds anything new.
@@ -111,37 +119,36 @@ impl Replies {
                 self.shared.ready.notified().await;
                 continue;
             }
-            for (sender, outcome) in letters.drain(..) {
-                // A refused send means that the client left; the outcome is dropped with it.
-                drop(sender.send(outcome));
+            for (ticket, outcome) in letters.drain(..) {
+                ticket.put(outcome);
             }
         }
     }
 
-    fn put(&self, sender: oneshot::Sender<Outcome>, outcome: Outcome) {
+    fn put(&self, ticket: Arc<Ticket>, outcome: Outcome) {
         {
             let mut outbox = self.shared.outbox.lock();
             if outbox.oldest.is_none() {
                 outbox.oldest = Some(Instant::now());
             }
-            outbox.letters.push((sender, outcome));
+            outbox.letters.push((ticket, outcome));
         }
         self.shared.unflushed.fetch_add(1, Ordering::AcqRel);
     }
 }
 
-/// Answers one job, once.
+/// Answers one job, once. Dropped unused, as by a panic in a pool thread, it answers 500.
 #[derive(Debug)]
 pub struct ReplyHandle {
-    sender: Option<oneshot::Sender<Outcome>>,
+    ticket: Arc<Ticket>,
     replies: Replies,
 }
 
 impl ReplyHandle {
-    /// Puts the outcome in the outbox; it leaves with the batch.
-    pub fn send(mut self, outcome: Outcome) {
-        if let Some(sender) = self.sender.take() {
-            self.replies.put(sender, outcome);
+    /// Puts the outcome in the outbox, where it leaves with the batch, unless the job was answered on its behalf.
+    pub fn send(self, outcome: Outcome) {
+        if self.ticket.decide() {
+            self.replies.put(Arc::clone(&self.ticket), outcome);
         }
     }
 
@@ -152,16 +159,39 @@ impl ReplyHandle {
         replies.flush();
     }
 
-    /// The client has left: nobody waits for this answer.
+    /// Nobody waits for this answer: the client has left, or was told that time is up.
     #[must_use]
     pub fn is_abandoned(&self) -> bool {
-        self.sender.as_ref().is_none_or(oneshot::Sender::is_closed)
+        self.ticket.is_settled()
+    }
+
+    /// A body that is made piece by piece may begin.
+    #[must_use]
+    pub fn may_stream(&self) -> bool {
+        !self.replies.shared.no_streams.load(Ordering::Relaxed)
+    }
+
+    /// What the front knows of the job.
+    #[must_use]
+    pub fn ticket(&self) -> &Arc<Ticket> {
+        &self.ticket
+    }
+}
+
+impl Drop for ReplyHandle {
+    fn drop(&mut self) {
+        if !self.ticket.is_settled() && self.ticket.decide() {
+            self.replies.put(Arc::clone(&self.ticket), Err(Fault::internal()));
+            self.replies.flush();
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::pin::Pin;
+    use std::task::{Context, Poll, Waker};
 
     #[allow(clippy::unnecessary_wraps)] // an Outcome is what handles send
     fn reply(text: &'static str) -> Outcome {
@@ -171,6 +201,10 @@ mod tests {
             headers: HeaderMap::new(),
             body: ReplyBody::Full(Bytes::from_static(text.as_bytes()), None),
         })
+    }
+
+    fn poll_once(waiting: &mut Waiting) -> Poll<Outcome> {
+        Pin::new(waiting).poll(&mut Context::from_waker(Waker::noop()))
     }
 
     #[tokio::test]
@@ -185,18 +219,20 @@ mod tests {
         first.send(reply("one"));
         tokio::task::yield_now().await;
         second.send(reply("two"));
-        assert!(got_second.try_recv().is_err(), "held back until flushed");
+        assert!(poll_once(&mut got_second).is_pending(), "held back until flushed");
         replies.flush();
-        assert!(got_first.await.unwrap().is_ok());
-        assert!(got_second.await.unwrap().is_ok());
+        assert!(got_first.await.is_ok());
+        assert!(got_second.await.is_ok());
     }
 
     #[tokio::test]
     async fn a_dropped_handle_is_seen_by_the_request_and_a_left_client_by_the_handle() {
         let replies = Replies::default();
+        let front = replies.clone();
+        tokio::spawn(async move { front.deliver().await });
         let (handle, got) = replies.handle();
         drop(handle);
-        assert!(got.await.is_err());
+        assert_eq!(got.await.unwrap_err(), Fault::internal());
         let (handle, got) = replies.handle();
         assert!(!handle.is_abandoned());
         drop(got);

@@ -159,7 +159,7 @@ mod tests {
     }
 
     fn spool() -> Spool {
-        Spool { budget: Budget::new(1 << 20), temp_dir: std::env::temp_dir().into() }
+        Spool { budget: Budget::new(1 << 20), temp_dir: std::env::temp_dir().into(), in_memory: false }
     }
 
     #[tokio::test]

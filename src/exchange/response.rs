@@ -20,6 +20,7 @@ use rustix::fs::{FallocateFlags, fallocate};
 use super::budget::Permit;
 use super::file_slice::{FileSlice, FileSource};
 use super::spool::{MEMORY_MARK, Spool};
+use super::ticket::Ticket;
 
 /// Unread bytes of one response on disk, at most.
 const SPILL_MARK: u64 = 1024 * 1024 * 1024;
@@ -92,7 +93,7 @@ pub fn pipe(spool: &Spool) -> (Writer, Reader) {
         waker: None,
     };
     let shared = Arc::new(Shared { state: Mutex::new(state), taken: Condvar::new(), spool: spool.clone() });
-    (Writer { shared: Arc::clone(&shared) }, Reader { shared, slice: None, flushed: false })
+    (Writer { shared: Arc::clone(&shared) }, Reader { shared, slice: None, flushed: false, ticket: None })
 }
 
 /// The client has left: nothing written from here on has a reader.
@@ -164,6 +165,10 @@ impl Writer {
         if overtakes || disk.failed || disk.unread() + chunk.len() as u64 > SPILL_MARK {
             return Ok(false);
         }
+        if self.shared.spool.in_memory && !state.permit.grow(chunk.len()) {
+            return Ok(false);
+        }
+        let disk = &mut state.disk;
         if disk.unread() == 0 {
             // All of it is read, so the file starts over instead of growing for ever.
             (disk.read, disk.written, disk.punched) = (0, 0, 0);
@@ -194,6 +199,9 @@ impl Writer {
             }
             Err(error) => {
                 disk.failed = true;
+                if self.shared.spool.in_memory {
+                    state.permit.shrink(chunk.len());
+                }
                 let gone = state.reader_gone;
                 drop(state);
                 tracing::warn!(
@@ -291,9 +299,20 @@ pub struct Reader {
     slice: Option<FileSlice>,
     /// An abort was seen and the connection had its turn to flush.
     flushed: bool,
+    /// Is told when nobody reads any more.
+    ticket: Option<Arc<Ticket>>,
 }
 
 impl Reader {
+    /// Tells `ticket` of its end.
+    #[must_use]
+    pub fn of(self, ticket: &Arc<Ticket>) -> Self {
+        // As Drop is implemented, the field is set and not the struct made anew.
+        let mut reader = self;
+        reader.ticket = Some(Arc::clone(ticket));
+        reader
+    }
+
     /// The next chunk; `None` at the end of a complete response.
     ///
     /// # Errors
@@ -303,7 +322,12 @@ impl Reader {
             if let Some(slice) = &mut self.slice {
                 match ready!(slice.poll_chunk(cx)) {
                     Some(Ok(chunk)) => {
-                        self.shared.state.lock().disk.read += chunk.len() as u64;
+                        let mut state = self.shared.state.lock();
+                        state.disk.read += chunk.len() as u64;
+                        if self.shared.spool.in_memory {
+                            state.permit.shrink(chunk.len());
+                        }
+                        drop(state);
                         self.shared.taken.notify_one();
                         return Poll::Ready(Some(Ok(chunk)));
                     }
@@ -357,6 +381,9 @@ impl Drop for Reader {
         drop(state);
         self.shared.taken.notify_one();
         drop(chunks);
+        if let Some(ticket) = &self.ticket {
+            ticket.leave();
+        }
     }
 }
 
@@ -367,7 +394,7 @@ mod tests {
     use std::future::poll_fn;
 
     fn spool(budget: u64) -> Spool {
-        Spool { budget: Budget::new(budget), temp_dir: std::env::temp_dir().into() }
+        Spool { budget: Budget::new(budget), temp_dir: std::env::temp_dir().into(), in_memory: false }
     }
 
     async fn next(reader: &mut Reader) -> Option<io::Result<Bytes>> {
@@ -420,7 +447,11 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_disk_memory_takes_it_up_to_the_budget_and_then_the_writer_waits() {
-        let spool = Spool { budget: Budget::new(3000), temp_dir: std::path::Path::new("/nonexistent").into() };
+        let spool = Spool {
+            budget: Budget::new(3000),
+            temp_dir: std::path::Path::new("/nonexistent").into(),
+            in_memory: false,
+        };
         let (writer, mut reader) = pipe(&spool);
         let writing = std::thread::spawn(move || {
             for n in 0..10u8 {
@@ -462,7 +493,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_waiting_writer_is_released_when_the_reader_leaves() {
-        let spool = Spool { budget: Budget::new(10), temp_dir: std::path::Path::new("/nonexistent").into() };
+        let spool =
+            Spool { budget: Budget::new(10), temp_dir: std::path::Path::new("/nonexistent").into(), in_memory: false };
         let (writer, reader) = pipe(&spool);
         writer.push(&[0; 10]).unwrap();
         assert_eq!(writer.try_push(&[0; 10]), Ok(false));

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use rustix::fs::{FsWord, fstatfs};
 
 use super::budget::{Budget, Permit};
 use crate::sys::fd::off_standard;
@@ -26,6 +27,18 @@ const WRITE_SIZE: usize = 128 * 1024;
 pub struct Spool {
     pub budget: Budget,
     pub temp_dir: Arc<Path>,
+    /// The directory lies in memory (tmpfs), so what goes there counts against the budget too.
+    pub in_memory: bool,
+}
+
+/// What a directory for temp files is.
+#[derive(Debug)]
+pub enum TempDir {
+    Disk,
+    /// A file system in memory: what is written there counts against the container's limit.
+    Memory,
+    /// No file can be made there.
+    Unusable(io::Error),
 }
 
 /// A complete body.
@@ -42,6 +55,8 @@ pub enum Spooled {
     File {
         file: File,
         len: u64,
+        /// What it holds where the file lies in memory.
+        permit: Permit,
     },
 }
 
@@ -64,6 +79,13 @@ impl Spooled {
 }
 
 impl Spool {
+    /// Bodies in memory under `budget`, and past it in `temp_dir`, which is looked at: blocking.
+    #[must_use]
+    pub fn new(budget: Budget, temp_dir: &Path) -> (Self, TempDir) {
+        let found = look(temp_dir);
+        (Self { budget, temp_dir: temp_dir.into(), in_memory: matches!(found, TempDir::Memory) }, found)
+    }
+
     /// An empty body to write to.
     #[must_use]
     pub fn writer(&self) -> Writer {
@@ -83,6 +105,23 @@ impl Spool {
         Ok(off_standard(tempfile::tempfile_in(&self.temp_dir)?.into())?.into())
     }
 }
+
+/// Writes to a file in `dir` to see whether it can be done, and where it lies.
+fn look(dir: &Path) -> TempDir {
+    let written = tempfile::tempfile_in(dir).and_then(|mut file| {
+        file.write_all(b"monopod")?;
+        Ok(fstatfs(&file)?.f_type)
+    });
+    match written {
+        Ok(TMPFS | RAMFS) => TempDir::Memory,
+        Ok(_) => TempDir::Disk,
+        Err(error) => TempDir::Unusable(error),
+    }
+}
+
+/// statfs(2), `f_type`.
+const TMPFS: FsWord = 0x0102_1994;
+const RAMFS: FsWord = 0x8584_58f6;
 
 /// A body being written.
 #[derive(Debug)]
@@ -112,8 +151,10 @@ impl Writer {
     /// `OutOfMemory` where no disk takes it and the budget is spent; what writing the temp file said otherwise.
     pub async fn push(&mut self, chunk: Bytes) -> io::Result<()> {
         let room = self.no_disk || self.pending + chunk.len() <= MEMORY_MARK;
-        let fits = self.disk.is_none() && room && self.permit.grow(chunk.len());
-        if !fits && self.no_disk {
+        let counts = self.spool.in_memory || (self.disk.is_none() && room);
+        let counted = counts && self.permit.grow(chunk.len());
+        let fits = counted && self.disk.is_none() && room;
+        if !fits && (self.no_disk || (self.spool.in_memory && !counted)) {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
         let length = chunk.len();
@@ -123,7 +164,11 @@ impl Writer {
         }
         self.write_out().await?;
         // Without a disk the chunk is still here, and must be counted.
-        if self.no_disk && !self.permit.grow(length) { Err(io::ErrorKind::OutOfMemory.into()) } else { Ok(()) }
+        if self.no_disk && !counted && !self.permit.grow(length) {
+            Err(io::ErrorKind::OutOfMemory.into())
+        } else {
+            Ok(())
+        }
     }
 
     /// The whole body.
@@ -136,7 +181,7 @@ impl Writer {
         }
         if let Some(mut disk) = self.disk {
             io::Seek::rewind(&mut disk.file)?;
-            return Ok(Spooled::File { file: disk.file, len: disk.written });
+            return Ok(Spooled::File { file: disk.file, len: disk.written, permit: self.permit });
         }
         if self.pending == 0 {
             return Ok(Spooled::Empty);
@@ -189,7 +234,9 @@ impl Writer {
             Ok(()) => {
                 disk.written += std::mem::take(&mut self.pending) as u64;
                 self.disk = Some(disk);
-                self.permit = self.spool.budget.permit();
+                if !self.spool.in_memory {
+                    self.permit = self.spool.budget.permit();
+                }
                 Ok(())
             }
             // All of it is still here: a full disk is no disk.
@@ -210,7 +257,7 @@ mod tests {
     use std::io::Read;
 
     fn spool(budget: u64) -> Spool {
-        Spool { budget: Budget::new(budget), temp_dir: std::env::temp_dir().into() }
+        Spool { budget: Budget::new(budget), temp_dir: std::env::temp_dir().into(), in_memory: false }
     }
 
     async fn write(spool: &Spool, sizes: &[usize]) -> (Vec<u8>, Spooled) {
@@ -277,7 +324,11 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_disk_memory_takes_it_up_to_the_budget() {
-        let nowhere = |budget| Spool { budget: Budget::new(budget), temp_dir: Path::new("/nonexistent").into() };
+        let nowhere = |budget| Spool {
+            budget: Budget::new(budget),
+            temp_dir: Path::new("/nonexistent").into(),
+            in_memory: false,
+        };
         let spool = nowhere(3 << 20);
         let (sent, body) = write(&spool, &[MEMORY_MARK, 1, MEMORY_MARK, 5000]).await;
         assert_eq!(spool.budget.used(), sent.len() as u64);
@@ -299,5 +350,29 @@ mod tests {
             writer.keep(Bytes::from_static(b"x"));
         }
         assert!(writer.chunks.len() < 10, "{} chunks", writer.chunks.len());
+    }
+    #[tokio::test]
+    async fn a_file_in_memory_holds_budget_like_memory() {
+        let spool = Spool { in_memory: true, ..spool(4 * MEMORY_MARK as u64) };
+        let mut writer = spool.writer();
+        for _ in 0..3 {
+            writer.push(Bytes::from(vec![7; MEMORY_MARK])).await.unwrap();
+        }
+        let body = writer.finish().await.unwrap();
+        assert!(matches!(body, Spooled::File { .. }));
+        assert_eq!(spool.budget.used(), 3 * MEMORY_MARK as u64);
+        let mut other = spool.writer();
+        other.push(Bytes::from(vec![7; MEMORY_MARK])).await.unwrap();
+        let refused = other.push(Bytes::from_static(b"x")).await.unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::OutOfMemory);
+        drop((body, other));
+        assert_eq!(spool.budget.used(), 0);
+    }
+
+    #[test]
+    fn a_directory_is_found_to_be_what_it_is() {
+        assert!(matches!(look(Path::new("/dev/shm")), TempDir::Memory));
+        assert!(matches!(look(Path::new("/nonexistent")), TempDir::Unusable(_)));
+        assert!(matches!(look(Path::new("/proc")), TempDir::Unusable(_)));
     }
 }

@@ -5,14 +5,15 @@
 //! they are blocked; a thread that finds itself competing rests again. Threads rest and wake last-in-first-out,
 //! so that the warm one runs. Knows nothing of Python: the pool tells it when a thread has the GIL.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::exchange::{Crew, Source};
+use super::seat::Seat;
+use super::watch::Watch;
+use crate::exchange::{Crew, Job, Source, Ticket};
 use crate::sys::thread::ThreadClock;
 
 /// The least time between two looks at the clocks, and between two steps aside.
@@ -36,10 +37,26 @@ pub enum Wake {
     Stop,
 }
 
+/// What only Python's main thread can do for the crew.
+#[derive(Debug)]
+pub enum Order {
+    /// Start a thread for this seat.
+    Start(usize),
+    /// Raise an exception in the thread of this seat, if it still runs the job of this ticket.
+    Interrupt(usize, Arc<Ticket>),
+}
+
+/// Takes orders to the main thread; never blocks.
+pub type GiveOrder = dyn Fn(Order) + Send + Sync;
+
 /// The pool's threads. Shared by the pool, which runs them, and the front, which wakes them.
 pub struct Seats {
     all: Vec<Seat>,
+    /// Threads at most, those that are away not counted (`--threads`).
+    threads: usize,
     source: Arc<dyn Source>,
+    give_order: Box<GiveOrder>,
+    watch: Watch,
     state: Mutex<State>,
     /// `state.running.len()`, readable without the lock.
     running: AtomicUsize,
@@ -53,32 +70,42 @@ pub struct Seats {
 }
 
 #[derive(Default)]
-struct Seat {
-    thread: OnceLock<Thread>,
-    clock: OnceLock<ThreadClock>,
-    woken: AtomicBool,
-}
-
-#[derive(Default)]
 struct State {
+    /// Seats that nobody has.
+    free: Vec<usize>,
     /// Seats that rest, the warmest last.
     resting: Vec<usize>,
     /// Seats that run, blocked ones included, with their clocks at the last look.
     running: Vec<(usize, Duration)>,
+    /// Seats whose thread another one stands in for.
+    away: Vec<usize>,
     /// Woken seats that do not hold the GIL yet. While there is one, waking more helps nobody.
     attaching: usize,
     /// CPU time of the looking thread at the last look.
     looker: Duration,
 }
 
+impl State {
+    /// A seat for a thread to come, if there may be one more.
+    fn hire(&mut self, threads: usize) -> Option<usize> {
+        let may = self.resting.len() + self.running.len() < threads;
+        may.then(|| self.free.pop()).flatten()
+    }
+}
+
 impl Seats {
-    /// Seats for `threads` threads that take their jobs from `source`.
+    /// Seats for `threads` threads that take their jobs from `source`, and for those that stand in for them, which
+    /// `watch` allows. `give_order` takes what it is given to Python's main thread.
     #[must_use]
-    pub fn new(threads: usize, source: Arc<dyn Source>) -> Self {
+    pub fn new(threads: usize, source: Arc<dyn Source>, watch: Watch, give_order: Box<GiveOrder>) -> Self {
+        let seats = threads + watch.stand_ins();
         Self {
-            all: (0..threads).map(|_| Seat::default()).collect(),
+            all: (0..seats).map(|_| Seat::default()).collect(),
+            threads,
             source,
-            state: Mutex::new(State::default()),
+            give_order,
+            watch,
+            state: Mutex::new(State { free: (0..seats).rev().collect(), ..State::default() }),
             running: AtomicUsize::new(0),
             looked: AtomicU64::new(0),
             stepped: AtomicU64::new(0),
@@ -88,22 +115,81 @@ impl Seats {
         }
     }
 
-    /// Number of threads there are seats for.
+    /// Threads at most, those that are away not counted.
     #[must_use]
     pub fn threads(&self) -> usize {
-        self.all.len()
+        self.threads
     }
 
-    /// The calling thread takes `seat` for life and counts as running.
-    pub fn sit(&self, seat: usize) {
-        let place = &self.all[seat];
-        drop(place.thread.set(std::thread::current()));
-        if let Ok(clock) = ThreadClock::current() {
-            place.clock.get_or_init(|| clock);
+    /// Threads that run a job, or are about to; and those of them that others stand in for.
+    #[must_use]
+    pub fn busy(&self) -> (usize, usize) {
+        let state = self.state.lock();
+        (state.running.len() + state.away.len(), state.away.len())
+    }
+
+    /// Who has been running one job for too long.
+    #[must_use]
+    pub fn overdue(&self) -> &Watch {
+        &self.watch
+    }
+
+    /// A seat for a thread that the caller starts; it counts as running from here on.
+    pub fn hire(&self) -> Option<usize> {
+        let mut state = self.state.lock();
+        let seat = state.hire(self.threads)?;
+        state.attaching += 1;
+        state.running.push((seat, Duration::ZERO));
+        self.running.store(state.running.len(), Ordering::SeqCst);
+        Some(seat)
+    }
+
+    /// The hired thread could not be started.
+    pub fn not_hired(&self, seat: usize) {
+        let mut state = self.state.lock();
+        state.attaching = state.attaching.saturating_sub(1);
+        state.running.retain(|(other, _)| *other != seat);
+        state.free.push(seat);
+        self.running.store(state.running.len(), Ordering::SeqCst);
+    }
+
+    /// The calling thread, which holds the GIL, takes `seat`; `ident` is Python's number for it.
+    pub fn sit(&self, seat: usize, ident: u64) {
+        self.all[seat].take(ident);
+        self.attached();
+    }
+
+    /// The thread of `seat` begins with `job`.
+    pub fn begin(&self, seat: usize, job: &Job) {
+        self.all[seat].begin(job);
+    }
+
+    /// It is done with its job; `last_look` is called where an exception was raised in the thread and may not have come
+    /// yet. False: others have taken its place in the meantime, so it should end.
+    pub fn end(&self, seat: usize, last_look: impl FnOnce()) -> bool {
+        let Some(running) = self.all[seat].end() else { return true };
+        if running.interrupted {
+            last_look();
+        }
+        self.watch.is_back(&running);
+        if running.away.is_none() {
+            return true;
         }
         let mut state = self.state.lock();
+        state.away.retain(|other| *other != seat);
+        if state.resting.len() + state.running.len() >= self.threads {
+            state.free.push(seat);
+            return false;
+        }
         state.running.push((seat, self.clock(seat)));
         self.running.store(state.running.len(), Ordering::SeqCst);
+        true
+    }
+
+    /// One of the seats; the number comes with an [`Order`].
+    #[must_use]
+    pub fn seat(&self, seat: usize) -> &Seat {
+        &self.all[seat]
     }
 
     /// Rests until there is work. Unless it `yields` to threads that run, it returns at once when a job waits
@@ -121,15 +207,13 @@ impl Seats {
                 self.running.store(state.running.len(), Ordering::SeqCst);
                 return Wake::Work;
             }
-            if self.stopping() {
+            if self.stopping.load(Ordering::SeqCst) {
                 return Wake::Stop;
             }
             state.resting.push(seat);
         }
-        while !self.all[seat].woken.swap(false, Ordering::Acquire) {
-            std::thread::park();
-        }
-        if self.stopping() && self.source.is_empty() { Wake::Stop } else { Wake::Work }
+        self.all[seat].park();
+        if self.stopping.load(Ordering::SeqCst) && self.source.is_empty() { Wake::Stop } else { Wake::Work }
     }
 
     /// The woken thread holds the GIL now.
@@ -164,21 +248,14 @@ impl Seats {
         let mut state = self.state.lock();
         for seat in std::mem::take(&mut state.resting) {
             state.running.push((seat, Duration::ZERO));
-            self.wake(seat);
+            self.all[seat].wake();
         }
         self.running.store(state.running.len(), Ordering::SeqCst);
     }
 
-    fn stopping(&self) -> bool {
-        self.stopping.load(Ordering::SeqCst)
-    }
-
     /// CPU time of a seat's thread. One alone is never compared, so it is not read.
     fn clock(&self, seat: usize) -> Duration {
-        if self.all.len() == 1 {
-            return Duration::ZERO;
-        }
-        self.all[seat].clock.get().and_then(|clock| clock.read()).unwrap_or_default()
+        if self.threads == 1 { Duration::ZERO } else { self.all[seat].clock() }
     }
 
     /// Nanoseconds since the crew was made.
@@ -195,6 +272,14 @@ impl Seats {
             && last.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
+    /// Another thread may stand in for this one. Called with the lock of its job held, so it cannot come back meanwhile.
+    fn go_away(&self, seat: usize) {
+        let mut state = self.state.lock();
+        state.running.retain(|(other, _)| *other != seat);
+        state.away.push(seat);
+        self.running.store(state.running.len(), Ordering::SeqCst);
+    }
+
     /// Nobody runs: wakes one, and lets it show for a while whether it computes.
     fn wake_first(&self) {
         let mut state = self.state.lock();
@@ -204,25 +289,26 @@ impl Seats {
         }
     }
 
+    /// Wakes resting threads, and has more started where none rests.
     fn wake_some(&self, state: &mut State, count: usize) {
         for _ in 0..count {
-            let Some(seat) = state.resting.pop() else { break };
+            let seat = if let Some(seat) = state.resting.pop() {
+                self.all[seat].wake();
+                seat
+            } else {
+                let Some(seat) = state.hire(self.threads) else { break };
+                (self.give_order)(Order::Start(seat));
+                seat
+            };
             state.attaching += 1;
             state.running.push((seat, self.clock(seat)));
-            self.wake(seat);
         }
         self.running.store(state.running.len(), Ordering::SeqCst);
     }
 
-    fn wake(&self, seat: usize) {
-        self.all[seat].woken.store(true, Ordering::Release);
-        if let Some(thread) = self.all[seat].thread.get() {
-            thread.unpark();
-        }
-    }
-
     fn look_at(&self, state: &mut State, elapsed: Duration) {
-        if state.resting.is_empty() || state.attaching > 0 || self.source.is_empty() {
+        let none_left = state.resting.is_empty() && state.running.len() >= self.threads;
+        if none_left || state.attaching > 0 || self.source.is_empty() {
             return;
         }
         // The looking thread's own CPU time was not to be had by the others where there is one core.
@@ -264,7 +350,7 @@ impl Crew for Seats {
             self.wake_first();
             return;
         }
-        if self.all.len() > 1 {
+        if self.threads > 1 {
             self.look();
         }
     }
@@ -281,6 +367,27 @@ impl Crew for Seats {
         let elapsed = self.looked.load(Ordering::Relaxed).saturating_sub(before);
         self.look_at(&mut self.state.lock(), Duration::from_nanos(elapsed));
     }
+    fn watch(&self) -> bool {
+        let now = Instant::now();
+        let (seats, waits): (Vec<usize>, bool) = {
+            let state = self.state.lock();
+            let running = state.running.iter().map(|(seat, _)| *seat);
+            (running.chain(state.away.iter().copied()).collect(), !self.source.is_empty())
+        };
+        for &seat in &seats {
+            let mut running = self.all[seat].running();
+            let Some(running) = &mut *running else { continue };
+            let was_away = running.away;
+            if self.watch.look(running, now, waits) {
+                (self.give_order)(Order::Interrupt(seat, Arc::clone(&running.ticket)));
+            }
+            if was_away.is_none() && running.away.is_some() {
+                self.go_away(seat);
+            }
+        }
+        self.watch.looked(self.threads);
+        !seats.is_empty()
+    }
 }
 
 /// Lets the system run somebody else, if anybody is ready to.
@@ -291,7 +398,7 @@ pub fn step_aside() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exchange::Job;
+    use crate::exchange::{Client, Job, Replies, RequestHead, Spooled};
     use std::sync::atomic::AtomicUsize;
 
     struct Waiting(AtomicUsize);
@@ -308,6 +415,11 @@ mod tests {
         }
     }
 
+    fn seats(threads: usize, source: &Arc<Waiting>, give_order: impl Fn(Order) + Send + Sync + 'static) -> Seats {
+        let watch = Watch::new(Some(Duration::ZERO), 1, 1, Replies::default());
+        Seats::new(threads, Arc::clone(source) as Arc<dyn Source>, watch, Box::new(give_order))
+    }
+
     #[test]
     fn computing_threads_get_no_company_and_blocked_ones_more_and_more() {
         let ms = Duration::from_millis;
@@ -321,13 +433,14 @@ mod tests {
     #[test]
     fn an_arrival_wakes_exactly_one_resting_thread_and_stop_wakes_all() {
         let source = Arc::new(Waiting(AtomicUsize::new(0)));
-        let seats = Arc::new(Seats::new(3, Arc::clone(&source) as Arc<dyn Source>));
+        let seats = Arc::new(seats(3, &source, |order| panic!("nobody is missing: {order:?}")));
         let woken = Arc::new(AtomicUsize::new(0));
         let threads: Vec<_> = (0..3)
-            .map(|seat| {
+            .map(|_| {
                 let (seats, woken, source) = (Arc::clone(&seats), Arc::clone(&woken), Arc::clone(&source));
+                let seat = seats.hire().unwrap();
                 std::thread::spawn(move || {
-                    seats.sit(seat);
+                    seats.sit(seat, 0);
                     while seats.rest(seat, false) == Wake::Work {
                         seats.attached();
                         if source.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok() {
@@ -337,6 +450,7 @@ mod tests {
                 })
             })
             .collect();
+        assert_eq!(seats.hire(), None, "three at most");
         while seats.state.lock().resting.len() < 3 {
             std::thread::yield_now();
         }
@@ -353,5 +467,54 @@ mod tests {
         for thread in threads {
             thread.join().unwrap();
         }
+    }
+
+    #[test]
+    fn a_thread_is_started_when_one_is_needed_and_not_before() {
+        let source = Arc::new(Waiting(AtomicUsize::new(0)));
+        let orders = Arc::new(Mutex::new(Vec::new()));
+        let given = Arc::clone(&orders);
+        let seats = seats(2, &source, move |order| given.lock().push(order));
+        seats.look();
+        assert!(orders.lock().is_empty());
+        source.0.store(1, Ordering::SeqCst);
+        seats.job_arrived();
+        seats.job_arrived();
+        assert!(matches!(orders.lock()[..], [Order::Start(0)]), "one is on its way already");
+        seats.not_hired(0);
+        seats.job_arrived();
+        assert!(matches!(orders.lock()[..], [_, Order::Start(0)]), "a failed start is tried again");
+    }
+
+    #[test]
+    fn somebody_stands_in_for_a_stuck_thread_until_it_comes_back() {
+        let source = Arc::new(Waiting(AtomicUsize::new(0)));
+        let orders = Arc::new(Mutex::new(Vec::new()));
+        let given = Arc::clone(&orders);
+        let seats = seats(1, &source, move |order| given.lock().push(order));
+        let replies = Replies::default();
+        let (reply, _waiting) = replies.handle();
+        let (parts, ()) = http::Request::get("/slow").body(()).unwrap().into_parts();
+        let head = RequestHead { parts, client: Arc::new(Client::unix()) };
+        let job = Job { head, body: Spooled::Empty, reply, queued: Instant::now() };
+        let seat = seats.hire().unwrap();
+        seats.sit(seat, 7);
+        seats.begin(seat, &job);
+        assert_eq!(seats.hire(), None);
+        assert!(seats.watch(), "a thread runs");
+        let ticket = Arc::clone(job.reply.ticket());
+        assert!(matches!(&orders.lock()[..], [Order::Interrupt(s, t)] if *s == seat && Arc::ptr_eq(t, &ticket)));
+        assert!(job.reply.is_abandoned() && seats.overdue().stuck() == 1);
+        let mut told = 0;
+        seats.seat(seat).interrupt(&Arc::new(Ticket::default()), |_| panic!("another job"));
+        seats.seat(seat).interrupt(&ticket, |ident| told = ident);
+        assert_eq!(told, 7);
+        let stand_in = seats.hire().unwrap();
+        assert_ne!(stand_in, seat);
+        let mut taken_back = false;
+        assert!(!seats.end(seat, || taken_back = true), "its place is taken");
+        assert!(taken_back && seats.overdue().stuck() == 0);
+        seats.seat(seat).interrupt(&ticket, |_| panic!("the job is over"));
+        assert_eq!(seats.hire(), None);
     }
 }

@@ -1,4 +1,5 @@
-//! Starts the interpreter inside the native binary, as the chosen environment's `python3` would start.
+//! Starts the interpreter inside the native binary, as the chosen environment's `python3` would start; and what else of
+//! CPython's C API has no safe face.
 //!
 //! PyConfig's `executable` is set to that python, so CPython's own path search finds `pyvenv.cfg`, `sys.prefix`
 //! and site-packages (PEP 587, PEP 405). Signal handlers stay ours. The wheel never comes here.
@@ -8,6 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use pyo3::ffi;
+use pyo3::prelude::*;
 
 use crate::config::error::StartError;
 
@@ -54,4 +56,16 @@ pub fn initialize(executable: Option<&Path>) -> Result<(), StartError> {
         ffi::PyEval_SaveThread();
     }
     Ok(())
+}
+
+/// Has `exception` raised in the thread with Python's number `ident` at its next bytecode, or takes back one that was
+/// not raised yet. Nothing happens when there is no such thread. Does not let go of the GIL.
+#[allow(unsafe_code)] // no safe face either
+pub fn set_async_exception(_: Python<'_>, ident: u64, exception: Option<&Bound<'_, PyAny>>) {
+    let exception = exception.map_or(std::ptr::null_mut(), Bound::as_ptr);
+    // SAFETY: the caller is attached, as its token says; the exception lives through the call, which takes a reference
+    // of its own; any number is allowed, and the sign of the C type is a relic.
+    unsafe {
+        ffi::PyThreadState_SetAsyncExc(ident.cast_signed(), exception);
+    }
 }

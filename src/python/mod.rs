@@ -6,7 +6,10 @@
 pub mod crew;
 pub mod embed;
 pub mod framework;
+pub mod interrupt;
 pub mod load;
 pub mod pool;
+pub mod seat;
 pub mod shutdown;
 pub mod venv;
+pub mod watch;

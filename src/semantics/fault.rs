@@ -70,6 +70,18 @@ impl Fault {
         Self { retry_after: Some(1), ..Self::new(Blame::Server, StatusCode::SERVICE_UNAVAILABLE, "queue-timeout") }
     }
 
+    /// So many responses are being streamed that no thread is left for one more (`--stream-threads`).
+    #[must_use]
+    pub const fn streams_full() -> Self {
+        Self { retry_after: Some(1), ..Self::new(Blame::Server, StatusCode::SERVICE_UNAVAILABLE, "streams-full") }
+    }
+
+    /// The application had no answer within `--timeout`.
+    #[must_use]
+    pub const fn app_timeout() -> Self {
+        Self::new(Blame::App, StatusCode::GATEWAY_TIMEOUT, "app-timeout")
+    }
+
     /// The application raised before it committed a response.
     #[must_use]
     pub const fn app_raised() -> Self {

@@ -14,3 +14,4 @@ pub mod path;
 pub mod preconditions;
 pub mod printable;
 pub mod range;
+pub mod request_start;

@@ -60,7 +60,7 @@ pub struct Line {
     /// The application is there.
     pub ready: oneshot::Receiver<Ready>,
     /// The front's life is over.
-    pub ended: mpsc::Sender<Ended>,
+    pub ended: Box<dyn FnOnce(Ended) + Send>,
     pub flush: Flush,
 }
 
@@ -102,7 +102,7 @@ async fn live(wiring: Wiring, line: Line) {
         Ok(ended) => ended,
         Err(error) => (Ended::Failed(error.to_string()), Instant::now()),
     };
-    drop(tell_ended.send(ended.clone()));
+    tell_ended(ended.clone());
     drain::outlast(&ended, signalled + limit, &mut signals, &flush).await;
 }
 

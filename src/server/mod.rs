@@ -8,21 +8,23 @@ pub mod front;
 
 use std::convert::Infallible;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use pyo3::prelude::*;
 
 use crate::app::queue::Queue;
 use crate::config::error::StartError;
 use crate::config::settings::Settings;
 use crate::config::{Origin, Resolved};
+use crate::exchange::spool::TempDir;
 use crate::exchange::{Budget, Crew, Replies, Source, Spool};
 use crate::net::listen::{self, Listener};
-use crate::python::crew::Seats;
+use crate::python::crew::{Order, Seats};
+use crate::python::watch::Watch;
 use crate::python::{framework, load, pool, shutdown};
 use crate::static_files::StaticFiles;
 use crate::sys::process::exit_now;
@@ -51,10 +53,11 @@ pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
     for bind in &settings.serve.bind {
         listeners.extend(listen::bind(bind, settings.serve.backlog)?);
     }
-    let (wiring, shared) = wire(settings, &listeners);
+    let (tell, told) = mpsc::channel();
+    let (wiring, shared) = wire(settings, &listeners, &tell);
     let (tell_ready, ready) = tokio::sync::oneshot::channel();
     let (tell_started, started) = mpsc::channel();
-    let (tell_ended, ended) = mpsc::channel();
+    let tell_ended = Box::new(move |ended| drop(tell.send(Told::Ended(ended))));
     let line = Line { started: tell_started, ready, ended: tell_ended, flush: flush.clone() };
     let io = thread::Builder::new().name("monopod-io".into()).spawn(move || front::run(wiring, line));
     let started = io.and_then(|_| py.detach(move || started.recv()).unwrap_or(Ok(())));
@@ -70,14 +73,22 @@ pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
         }
     }
     let static_files = py.detach(|| StaticFiles::open(&static_settings));
-    let pool = start_pool(py, settings, &loaded, &shared)?;
+    let mut pool = start_pool(py, settings, &loaded, &shared)?;
 
     let line = ready_line(settings, &listeners, &loaded.name, &static_files);
     let started = Ready { listeners, static_files, line };
     if tell_ready.send(started).is_err() {
         return Err(StartError::software("the IO thread ended before the server was ready; see the log above"));
     }
-    let ended = py.detach(move || ended.recv()).unwrap_or(Ended::Failed("the IO thread ended".into()));
+    // The main thread has nothing else to do: it waits here for the end, and does what threads cannot do for themselves.
+    let told = Mutex::new(told);
+    let ended = loop {
+        match py.detach(|| told.lock().recv()) {
+            Ok(Told::Order(order)) => pool.obey(py, order),
+            Ok(Told::Ended(ended)) => break ended,
+            Err(mpsc::RecvError) => break Ended::Failed("the IO thread ended".into()),
+        }
+    };
     let (code, patience) = match &ended {
         Ended::Drained => (0, THREADS_END),
         Ended::CutOff | Ended::Now => (0, Duration::ZERO),
@@ -159,15 +170,37 @@ pub(crate) fn cwd() -> Result<std::path::PathBuf, StartError> {
         .map_err(|error| StartError::config(format!("the working directory is gone ({error}): set --chdir")))
 }
 
+/// Where bodies wait, and a word on it where it is not a disk.
+fn spool(settings: &Settings) -> Spool {
+    let dir = &settings.buffers.temp_dir;
+    let (spool, found) = Spool::new(Budget::new(settings.buffers.memory), dir);
+    let shown = dir.display();
+    match found {
+        TempDir::Disk => {}
+        TempDir::Memory => {
+            tracing::info!("temporary files in {shown} lie in memory (tmpfs), so they count against --buffer-memory");
+        }
+        TempDir::Unusable(error) => tracing::warn!(
+            %error,
+            reason = "no-temp-dir",
+            "no temporary files can be made in {shown}, so bodies stay in memory, up to --buffer-memory: mount a writable directory there or set --temp-dir"
+        ),
+    }
+    spool
+}
+
 /// The parts that both sides share, before either runs.
-fn wire(settings: &Settings, listeners: &[Listener]) -> (Wiring, Shared) {
-    let spool = Spool {
-        budget: Budget::new(settings.buffers.memory),
-        temp_dir: Arc::from(Path::new(&settings.buffers.temp_dir)),
-    };
+fn wire(settings: &Settings, listeners: &[Listener], tell: &mpsc::Sender<Told>) -> (Wiring, Shared) {
+    let spool = spool(settings);
     let queue = Arc::new(Queue::new(settings.limits.queue_size, settings.limits.queue_timeout));
-    let seats = Arc::new(Seats::new(settings.serve.threads, Arc::clone(&queue) as Arc<dyn Source>));
-    let shared = Shared { queue: Arc::clone(&queue), seats: Arc::clone(&seats), replies: Replies::default(), spool };
+    let (replies, tell) = (Replies::default(), tell.clone());
+    let threads = settings.serve.threads;
+    // As many stuck threads as there are threads may have a stand-in; past that the pool shrinks.
+    let watch = Watch::new(settings.limits.timeout, settings.serve.stream_threads, threads, replies.clone());
+    let give_order = Box::new(move |order| drop(tell.send(Told::Order(order))));
+    let source = Arc::clone(&queue) as Arc<dyn Source>;
+    let seats = Arc::new(Seats::new(threads, source, watch, give_order));
+    let shared = Shared { queue: Arc::clone(&queue), seats: Arc::clone(&seats), replies, spool };
     let wiring = Wiring {
         settings: settings.clone(),
         queue,
@@ -177,6 +210,12 @@ fn wire(settings: &Settings, listeners: &[Listener]) -> (Wiring, Shared) {
         socket_files: listeners.iter().filter_map(Listener::own_file).collect(),
     };
     (wiring, shared)
+}
+
+/// What the main thread is told while the server runs.
+enum Told {
+    Order(Order),
+    Ended(Ended),
 }
 
 /// The Python side's share of the wiring.
@@ -202,7 +241,7 @@ fn start_pool(
         let run: Arc<pool::Run> = Arc::new(move |py, job| application.run(py, job));
         let source = Arc::clone(&shared.queue) as Arc<dyn Source>;
         pool::reset_signals_at_fork(py)?;
-        pool::start(py, Arc::clone(&shared.seats), &source, &shared.replies, &run)
+        pool::start(py, Arc::clone(&shared.seats), source, shared.replies.clone(), run)
     };
     started().map_err(|error| {
         error.display(py);

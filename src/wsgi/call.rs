@@ -3,6 +3,8 @@
 //! Runs on a pool thread that holds the GIL. Every `PyErr` ends here: it is printed with its traceback and
 //! becomes a fault, and the thread lives on, whatever the application raised (`SystemExit` too).
 
+use std::sync::Arc;
+
 use pyo3::exceptions::PyConnectionAbortedError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -16,6 +18,7 @@ use super::input::Input;
 use super::reply::{Flow, Response};
 use super::start_response::{StartResponse, not_bytes};
 use crate::exchange::{Job, Spool};
+use crate::python::interrupt::RequestTimeout;
 use crate::semantics::fault::Fault;
 use crate::semantics::path::in_ascii;
 
@@ -54,18 +57,21 @@ impl Application {
 
     /// Answers `job`, always.
     pub fn run(&self, py: Python<'_>, job: Job) {
-        let Job { head, body, reply } = job;
+        let Job { head, body, reply, .. } = job;
         if reply.is_abandoned() {
             return;
         }
+        let ticket = Arc::clone(reply.ticket());
         let response = Response::new(reply, self.spool.clone(), head.parts.method == http::Method::HEAD);
-        let start_response = match Bound::new(py, StartResponse::new(response)) {
+        let start_response = match Bound::new(py, StartResponse::new(response, ticket)) {
             Ok(start_response) => start_response,
             Err(error) => return error.display(py),
         };
         let body_len = body.len();
         let outcome = Input::open(py, body).and_then(|input| {
             let environ = self.environ.build(py, &head, body_len, input.stream())?;
+            let disconnected = start_response.getattr(intern!(py, "client_disconnected"))?;
+            environ.set_item(intern!(py, "monopod.client_disconnected"), disconnected)?;
             let served = self.serve(py, environ, &start_response);
             input.close();
             served
@@ -75,6 +81,12 @@ impl Application {
                 if response.is_gone() && error.is_instance_of::<PyConnectionAbortedError>(py) {
                     tracing::debug!(reason = "client-gone", "the application stopped, as its client has left");
                     return;
+                }
+                if error.is_instance_of::<RequestTimeout>(py) {
+                    // Told when it was interrupted; this is where it happened to be by then.
+                    response.fail(Fault::app_timeout());
+                    drop(response);
+                    return error.display(py);
                 }
                 tracing::error!(
                     reason = "app-raised",

@@ -42,11 +42,11 @@ impl<'py> Input<'py> {
                 })?;
                 Ok(Self { stream: bytes_io.call1((bytes,))?, _permit: Some(permit), has_descriptor: false })
             }
-            Spooled::File { file, .. } => {
+            Spooled::File { file, permit, .. } => {
                 // FileIO owns the descriptor from here and closes it with the stream.
                 let raw = FILE_IO.import(py, "io", "FileIO")?.call1((file.into_raw_fd(), "rb"))?;
                 let stream = BUFFERED_READER.import(py, "io", "BufferedReader")?.call1((raw,))?;
-                Ok(Self { stream, _permit: None, has_descriptor: true })
+                Ok(Self { stream, _permit: Some(permit), has_descriptor: true })
             }
         }
     }

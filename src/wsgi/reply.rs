@@ -120,6 +120,10 @@ impl Response {
                 self.commit(ReplyBody::Full(Bytes::copy_from_slice(chunk), Some(permit)));
                 Flow::Continue
             }
+            _ if self.handle.as_ref().is_some_and(|handle| !handle.may_stream()) => {
+                self.fail(Fault::streams_full());
+                Flow::Enough
+            }
             _ => {
                 self.open_pipe();
                 self.push(py, chunk)
@@ -282,6 +286,8 @@ impl Response {
         let len = self.declared;
         self.writer = Some(writer);
         let (Some(handle), Some(head)) = (self.handle.take(), self.head.take()) else { return };
+        let reader = reader.of(handle.ticket());
+        handle.ticket().streams();
         handle.send_now(Ok(head.reply(ReplyBody::Pipe { reader, len })));
     }
 

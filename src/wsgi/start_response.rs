@@ -3,6 +3,8 @@
 //! Checks what the application says before it can reach the wire (PEP 3333, "The start_response() Callable"):
 //! the form of the status, names and values without control characters, no hop-by-hop headers.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use parking_lot::{Mutex, MutexGuard};
@@ -12,11 +14,13 @@ use pyo3::types::{PyList, PyString, PyTuple};
 
 use super::file_wrapper::as_bytes;
 use super::reply::{Head, Response};
+use crate::exchange::Ticket;
 
 /// `start_response(status, response_headers, exc_info=None)` of one request.
 #[pyclass(frozen, module = "monopod", name = "StartResponse", freelist = 64)]
 pub struct StartResponse {
     response: Mutex<Response>,
+    ticket: Arc<Ticket>,
 }
 
 /// What `write` raises once nobody reads.
@@ -50,6 +54,13 @@ impl StartResponse {
         drop(response);
         Ok(Write { start_response: this.unbind() })
     }
+
+    /// `environ['monopod.client_disconnected']`: nobody waits for this response any more, so that work on it is in vain.
+    /// The client has left, has all that Content-Length promised, or was told that time is up (`--timeout`). From any
+    /// thread; never blocks.
+    fn client_disconnected(&self) -> bool {
+        self.ticket.is_left() || self.response.try_lock().is_some_and(|response| response.is_gone())
+    }
 }
 
 #[pymethods]
@@ -71,8 +82,8 @@ impl Write {
 impl StartResponse {
     /// The callable that makes `response`.
     #[must_use]
-    pub fn new(response: Response) -> Self {
-        Self { response: Mutex::new(response) }
+    pub fn new(response: Response, ticket: Arc<Ticket>) -> Self {
+        Self { response: Mutex::new(response), ticket }
     }
 
     /// The response, which one thread at a time may touch.

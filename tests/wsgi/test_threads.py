@@ -25,24 +25,33 @@ def seen(answer: Any) -> Any:
     return json.loads(answer.body)
 
 
-def test_the_pool_is_in_threading_enumerate(pool: Server) -> None:
-    thread = seen(pool.ask("/thread"))
-    assert {f"monopod-{number + 1}" for number in range(THREADS)} <= set(thread["all"])
-    assert thread["name"] in thread["all"]
-    assert thread["name"].startswith("monopod-")
-    assert f"threads={THREADS}" in pool.ready_line
+def test_a_thread_is_started_when_the_others_are_blocked(start: Starter, gate: Gate) -> None:
+    """One request at a time needs one thread, however many there may be."""
+    server = start("lab:application", "--threads", str(THREADS))
+    assert f"threads={THREADS}" in server.ready_line
+    for _ in range(20):
+        known = [name for name in seen(server.ask("/thread"))["all"] if name.startswith("monopod-")]
+        assert known == ["monopod-1"]
+    with server.connect() as blocked:
+        blocked.request(f"/thread?gate={gate.port}")
+        visitor = gate.wait("in the application")
+        assert seen(server.ask("/thread"))["name"] == "monopod-2"
+        visitor.let_through()
+        assert seen(blocked.answer())["name"] == "monopod-1"
 
 
 def test_as_many_requests_as_threads_run_at_once(pool: Server, gate: Gate) -> None:
-    """All eight are inside the application before the first is let through."""
+    """All eight are inside the application before the first is let through; Python knows their threads."""
     clients = [pool.connect() for _ in range(THREADS)]
     for client in clients:
         client.request(f"/thread?gate={gate.port}")
     visitors = [gate.wait("in the application") for _ in clients]
     for visitor in visitors:
         visitor.let_through()
-    names = {seen(client.answer())["name"] for client in clients}
-    assert names == {f"monopod-{number + 1}" for number in range(THREADS)}
+    answers = [seen(client.answer()) for client in clients]
+    names = {f"monopod-{number + 1}" for number in range(THREADS)}
+    assert {answer["name"] for answer in answers} == names
+    assert all(names <= set(answer["all"]) for answer in answers)
     for client in clients:
         client.sock.close()
 

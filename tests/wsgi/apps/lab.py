@@ -13,10 +13,11 @@ import bodies
 import errors
 import files
 import heads
+import lasting
 import requests_seen
 import threads_seen
 
-ROOMS = (requests_seen, heads, bodies, files, errors, threads_seen)
+ROOMS = (requests_seen, heads, bodies, files, errors, threads_seen, lasting)
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

@@ -1,0 +1,58 @@
+//! Ends a request that takes too long, from Python's main thread (`--timeout`).
+//!
+//! CPython raises an exception in another thread at its next bytecode, so a thread that waits in C code, such as a
+//! database driver's socket, gets it when that call returns. Where it stands is told at once.
+
+use pyo3::exceptions::PyBaseException;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::embed;
+
+pyo3::create_exception!(
+    monopod,
+    RequestTimeout,
+    PyBaseException,
+    "Raised in a request that takes longer than --timeout.\n\nIts client has its answer, 504. Like SystemExit no \
+     Exception, so that `finally` and `with` blocks run and `except Exception` does not keep the request alive."
+);
+
+/// Raises [`RequestTimeout`] in the thread with Python's number `ident` (`threading.get_ident()`), at its next bytecode.
+/// Does not let go of the GIL.
+pub fn raise_in(py: Python<'_>, ident: u64) {
+    embed::set_async_exception(py, ident, Some(py.get_type::<RequestTimeout>().as_any()));
+}
+
+/// Takes back an exception that has not reached the calling thread yet.
+///
+/// # Errors
+/// Only what allocating Python objects raises.
+pub fn take_back(py: Python<'_>) -> PyResult<()> {
+    embed::set_async_exception(py, ident(py)?, None);
+    Ok(())
+}
+
+/// Python's number for the calling thread.
+///
+/// # Errors
+/// Only what allocating Python objects raises.
+pub fn ident(py: Python<'_>) -> PyResult<u64> {
+    py.import("threading")?.call_method0("get_ident")?.extract()
+}
+
+/// Prints where the thread with number `ident` stands, below `title`, to `sys.stderr`.
+///
+/// # Errors
+/// What `traceback` and the stream raise.
+pub fn print_stack(py: Python<'_>, ident: u64, title: &str) -> PyResult<()> {
+    let sys = py.import("sys")?;
+    let frames = sys.call_method0("_current_frames")?;
+    let Ok(frame) = frames.get_item(ident) else { return Ok(()) };
+    let traceback = py.import("traceback")?;
+    let lines: Vec<String> = traceback.call_method1("format_stack", (frame,))?.extract()?;
+    // One write, so that no other thread's line comes between.
+    let stderr = sys.getattr("stderr")?;
+    stderr.call_method1("write", (format!("{title} (most recent call last):\n{}", lines.concat()),))?;
+    stderr.call_method("flush", (), None::<&Bound<'_, PyDict>>)?;
+    Ok(())
+}
