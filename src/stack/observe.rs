@@ -85,8 +85,8 @@ struct Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        // Quotes are escaped by either format, control characters of the client by `in_ascii` and `to_str`: no value can
-        // forge a line or a field.
+        // Quotes are escaped by either format, control characters of the client by `in_ascii` and `to_str`: no value
+        // can forge a line or a field.
         let (method, path) = if self.stand_in { ("-", "-") } else { (self.method.as_str(), self.target.path()) };
         let agent = self.user_agent.as_ref().map_or("", |agent| agent.to_str().unwrap_or("?"));
         tracing::info!(

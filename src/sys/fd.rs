@@ -20,8 +20,8 @@ pub fn duplicate(number: i32) -> io::Result<File> {
 
 /// `fd`, which was just opened, under a number that is none of standard input, output and error.
 ///
-/// An application that closed one of these leaves its number to whatever is opened next: then access records, tracebacks
-/// and `print` would go to a client, or into somebody's request body. `/dev/null` takes the number instead.
+/// An application that closed one of these leaves its number to whatever is opened next: then access records,
+/// tracebacks and `print` would go to a client, or into somebody's request body. `/dev/null` takes the number instead.
 ///
 /// # Errors
 /// `EMFILE` at the limit, or what opening `/dev/null` says; `fd` is closed then.

@@ -1,5 +1,5 @@
-//! The corpus in `tests/requests` against the real server: whole, cut in two at every interesting byte, and what must be
-//! refused also between good requests and behind one that the application still runs.
+//! The corpus in `tests/requests` against the real server: whole, cut in two at every interesting byte, and what must
+//! be refused also between good requests and behind one that the application still runs.
 //!
 //! A connection for each case; the application remembers by the client's port what reached it, so that a request
 //! that must not run is noticed even where it is never answered. Format of the cases: `tests/requests/README.md`.

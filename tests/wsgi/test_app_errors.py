@@ -1,5 +1,5 @@
-"""Promise: whatever an application raises, returns or breaks, the next request is answered, the log gets the traceback, and
-a client can tell a whole answer from a broken one, over HTTP/1.1 and HTTP/1.0."""
+"""Promise: whatever an application raises, returns or breaks, the next request is answered, the log gets the traceback,
+and a client can tell a whole answer from a broken one, over HTTP/1.1 and HTTP/1.0."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def version(request: pytest.FixtureRequest) -> str:
 
 
 def outcome(server: Server, target: str, version: str, method: str = "GET") -> tuple[str, Answer | None]:
-    """What a strict client makes of a target's answer; then another client is answered, and the same, if it may stay."""
+    """What a strict client makes of the answer; then another client is answered, and the same one, if it may stay."""
     number, headers = VERSIONS[version]
     with server.connect() as client:
         client.request(target, method, headers, version=number)
@@ -240,9 +240,10 @@ HEADS = [
 def test_a_head_that_is_not_allowed(single: Server, case: str, version: str) -> None:
     seen, _ = outcome(single, f"/wrong_head?case={case}", version)
     assert seen == REFUSED
-    assert "hunter2" not in single.log()
     if case in ("value-crlf", "value-lf", "value-cr", "value-nul", "value-wide"):
-        assert "x-secret" in single.log().lower()
+        # The traceback is printed after the answer.
+        single.wait_log("the value of response header x-secret")
+    assert "hunter2" not in single.log()
 
 
 @pytest.mark.parametrize("case", ["status-alone", "subclasses", "lengths-equal"])
@@ -356,7 +357,7 @@ def test_what_is_not_the_applications_is_broken(start: Starter, tmp_path: Path, 
 
 @pytest.mark.parametrize("way", ["closes-1", "closes-2"])
 def test_nothing_is_printed_into_a_body(start: Starter, way: str) -> None:
-    """Nor is the temp file of a body under the number that the application closed, where no connection took it before."""
+    """Nor does the temp file of a body get the number that the application closed, where no connection took it first."""
     server = start("lab:application", "--threads", "2")
     body = random.Random(1).randbytes(3 << 20)
     with server.connect() as old, server.connect() as uploading:
