@@ -1,18 +1,65 @@
-//! docs/configuration.md says what the options are: it is rendered from their definition.
+//! Pages and tables that are rendered from the code say what the code says.
 
-use std::path::Path;
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
-/// Compares the page with what the options render to; `MONOPOD_BLESS=1 cargo test --test docs` writes it anew.
-#[test]
-fn the_configuration_page_is_what_the_options_say() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
-    let rendered = monopod::config::reference::reference();
+/// Compares a page with what it is rendered from; `MONOPOD_BLESS=1 cargo test --test docs` writes it anew.
+fn check(page: &str, rendered: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
     if std::env::var_os("MONOPOD_BLESS").is_some() {
-        std::fs::write(&page, &rendered).unwrap();
+        std::fs::write(&path, rendered).unwrap();
     }
-    let written = std::fs::read_to_string(&page).unwrap_or_default();
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         written == rendered,
-        "docs/configuration.md is out of date: run MONOPOD_BLESS=1 cargo test --test docs and commit the page"
+        "{page} is out of date: run MONOPOD_BLESS=1 cargo test --test docs and commit the page"
     );
+}
+
+#[test]
+fn the_configuration_page_is_what_the_options_say() {
+    check("docs/configuration.md", &monopod::config::reference::reference());
+}
+
+#[test]
+fn the_metrics_page_is_what_the_families_say() {
+    check("docs/metrics.md", &monopod::telemetry::exposition::reference());
+}
+
+/// What stands before a reason in the sources.
+const BEFORE_A_REASON: &[&str] = &["bad_head(", ".fault(", ".faults_of(", ".cut(", ".reason = "];
+
+#[test]
+fn every_reason_in_the_sources_has_a_meaning_and_is_in_the_sources() {
+    let mut found = BTreeSet::new();
+    for file in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+        let source = std::fs::read_to_string(file).unwrap();
+        let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+        // `Self::new(Blame::Client, StatusCode::BAD_REQUEST, "bad-host")` is a status, a comma and the word.
+        let code = code.replace("StatusCode::", "\0");
+        for (at, _) in code.match_indices('"') {
+            let word = code[at + 1..].split('"').next().unwrap_or_default();
+            let before = &code[..at];
+            let status = before.rsplit('\0').next().is_some_and(|status| {
+                before.contains('\0') && status.ends_with(", ") && status.len() < 40 && !status.contains('(')
+            });
+            if status || BEFORE_A_REASON.iter().any(|mark| before.ends_with(mark)) {
+                found.insert(word.to_owned());
+            }
+        }
+    }
+    let told: BTreeSet<String> =
+        monopod::telemetry::reasons::REASONS.iter().map(|(word, _)| (*word).to_owned()).collect();
+    assert!(found.len() > 20, "the sources are read: {found:?}");
+    let (missing, gone): (Vec<_>, Vec<_>) = (found.difference(&told).collect(), told.difference(&found).collect());
+    assert!(missing.is_empty() && gone.is_empty(), "add {missing:?} to telemetry/reasons.rs, remove {gone:?}");
+}
+
+fn sources(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] })
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .collect()
 }

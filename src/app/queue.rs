@@ -4,6 +4,7 @@
 //! it. Counts requests, never connections (`--queue-size`, `--queue-timeout`).
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use parking_lot::Mutex;
 
 use crate::exchange::{Job, Source};
 use crate::semantics::fault::Fault;
+use crate::telemetry::metrics::Metrics;
 
 /// Jobs in the order they came.
 pub struct Queue {
@@ -19,6 +21,7 @@ pub struct Queue {
     waiting: AtomicUsize,
     capacity: usize,
     timeout: Duration,
+    metrics: Arc<Metrics>,
 }
 
 #[derive(Default)]
@@ -29,10 +32,22 @@ struct Jobs {
 }
 
 impl Queue {
-    /// A queue of at most `capacity` jobs, each of which waits at most `timeout`.
+    /// A queue of at most `capacity` jobs, each of which waits at most `timeout`; how long is counted in `metrics`.
     #[must_use]
-    pub fn new(capacity: usize, timeout: Duration) -> Self {
-        Self { jobs: Mutex::new(Jobs::default()), waiting: AtomicUsize::new(0), capacity, timeout }
+    pub fn new(capacity: usize, timeout: Duration, metrics: Arc<Metrics>) -> Self {
+        Self { jobs: Mutex::new(Jobs::default()), waiting: AtomicUsize::new(0), capacity, timeout, metrics }
+    }
+
+    /// Jobs that wait now.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Jobs that may wait.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.capacity
     }
 
     /// Adds a job at the end.
@@ -62,19 +77,21 @@ impl Queue {
 
     /// Answers the jobs that have waited too long, although no thread came for them.
     pub fn expire(&self) {
-        while let Some(job) = self.pop_if(|queued| queued.elapsed() > self.timeout) {
+        while let Some((waited, job)) = self.pop_late() {
+            self.metrics.queue.observe(waited);
             job.reply.send_now(Err(Fault::queue_timeout()));
         }
     }
 
-    fn pop_if(&self, wanted: impl FnOnce(&Instant) -> bool) -> Option<Job> {
+    fn pop_late(&self) -> Option<(Duration, Job)> {
         let mut jobs = self.jobs.lock();
-        if !wanted(&jobs.waiting.front()?.queued) {
+        let waited = jobs.waiting.front()?.queued.elapsed();
+        if waited <= self.timeout {
             return None;
         }
-        let job = jobs.waiting.pop_front();
+        let job = jobs.waiting.pop_front()?;
         self.waiting.store(jobs.waiting.len(), Ordering::SeqCst);
-        job
+        Some((waited, job))
     }
 }
 
@@ -84,22 +101,24 @@ impl Source for Queue {
             if self.is_empty() {
                 return None;
             }
-            let (job, late) = {
+            let (mut job, waited, now) = {
                 let mut jobs = self.jobs.lock();
                 let job = jobs.waiting.pop_front()?;
                 self.waiting.store(jobs.waiting.len(), Ordering::SeqCst);
                 let now = Instant::now();
                 jobs.taken = Some(now);
-                let late = now.duration_since(job.queued) > self.timeout;
-                (job, late)
+                let waited = now.duration_since(job.queued);
+                (job, waited, now)
             };
             if job.reply.is_abandoned() {
                 continue;
             }
-            if late {
+            self.metrics.queue.observe(waited);
+            if waited > self.timeout {
                 job.reply.send(Err(Fault::queue_timeout()));
                 continue;
             }
+            job.reply.taken(now);
             return Some(job);
         }
     }
@@ -119,7 +138,14 @@ impl Source for Queue {
 mod tests {
     use super::*;
     use crate::exchange::{Client, Replies, RequestHead, Spooled};
-    use std::sync::Arc;
+
+    fn queue(capacity: usize, timeout: Duration) -> Queue {
+        Queue::new(capacity, timeout, Arc::default())
+    }
+
+    fn waits(queue: &Queue) -> u64 {
+        queue.metrics.queue.buckets().iter().sum()
+    }
 
     fn job(replies: &Replies, path: &str) -> (Job, crate::exchange::Waiting) {
         let (reply, outcome) = replies.handle();
@@ -131,7 +157,7 @@ mod tests {
     #[test]
     fn first_in_first_out_and_refused_when_full() {
         let replies = Replies::default();
-        let queue = Queue::new(2, Duration::from_mins(1));
+        let queue = queue(2, Duration::from_mins(1));
         let (first, _keep_first) = job(&replies, "/1");
         let (second, _keep_second) = job(&replies, "/2");
         let (third, _keep_third) = job(&replies, "/3");
@@ -140,13 +166,14 @@ mod tests {
         assert!(queue.push(third).is_err());
         assert_eq!(queue.take().unwrap().head.parts.uri.path(), "/1");
         assert_eq!(queue.take().unwrap().head.parts.uri.path(), "/2");
+        assert_eq!((waits(&queue), queue.depth()), (2, 0));
         assert!(queue.take().is_none());
     }
 
     #[test]
     fn a_job_without_a_client_is_never_taken() {
         let replies = Replies::default();
-        let queue = Queue::new(9, Duration::from_mins(1));
+        let queue = queue(9, Duration::from_mins(1));
         let (left, client) = job(&replies, "/left");
         drop(client);
         assert!(queue.push(left).is_ok());
@@ -158,7 +185,7 @@ mod tests {
     #[test]
     fn jobs_without_a_client_do_not_fill_the_queue() {
         let replies = Replies::default();
-        let queue = Queue::new(2, Duration::from_mins(1));
+        let queue = queue(2, Duration::from_mins(1));
         let (left, client) = job(&replies, "/left");
         let (stays, _stays) = job(&replies, "/stays");
         assert!(queue.push(left).is_ok() && queue.push(stays).is_ok());
@@ -174,7 +201,7 @@ mod tests {
     async fn a_late_job_is_answered_503_whether_or_not_a_thread_comes() {
         for expire in [true, false] {
             let replies = Replies::default();
-            let queue = Queue::new(9, Duration::ZERO);
+            let queue = queue(9, Duration::ZERO);
             let (late, outcome) = job(&replies, "/late");
             assert!(queue.push(late).is_ok());
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -186,6 +213,7 @@ mod tests {
             tokio::spawn(async move { replies.deliver().await });
             let fault = outcome.await.unwrap_err();
             assert_eq!((fault.status.as_u16(), fault.reason), (503, "queue-timeout"));
+            assert_eq!(waits(&queue), 1);
         }
     }
 }

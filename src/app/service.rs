@@ -20,6 +20,7 @@ use crate::exchange::request::BodyLimits;
 use crate::exchange::{Client, Job, Replies, RequestHead, Spool, Spooled, Waiting, request};
 use crate::semantics::fault::{Blame, Fault};
 use crate::semantics::request_start;
+use crate::telemetry::metrics::Metrics;
 
 /// The application branch; shared by all connections.
 pub struct App {
@@ -27,6 +28,7 @@ pub struct App {
     pub replies: Replies,
     pub spool: Spool,
     pub body_limits: BodyLimits,
+    pub metrics: Arc<Metrics>,
 }
 
 impl App {
@@ -62,7 +64,7 @@ impl App {
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let (parts, body) = request.into_parts();
-        let body = request::collect(body, &self.body_limits, &self.spool).await?;
+        let body = request::collect(body, &self.body_limits, &self.spool, &self.metrics.request_bytes).await?;
         self.submit(parts, body, client)?.await
     }
 }
@@ -99,8 +101,6 @@ fn response(reply: Reply) -> Response<AppBody> {
 #[must_use]
 pub fn fault_page(fault: &Fault) -> Response<AppBody> {
     let mut response = fault.response();
-    // For the access record.
-    response.extensions_mut().insert(*fault);
     if matches!(fault.blame, Blame::Client | Blame::Gone) || matches!(fault.reason, "spool-failed" | "buffers-full") {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }

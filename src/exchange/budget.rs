@@ -1,7 +1,7 @@
 //! One process-wide count of the bytes that buffered bodies hold in memory (`--buffer-memory`).
 //!
 //! Request spools and response pipes take from it before they keep a byte, and go to a temp file when it
-//! is spent. Only a counter: it never blocks and never allocates.
+//! is spent. Also counts what they wrote there. Only counters: nothing here blocks or allocates.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,13 +16,15 @@ pub struct Budget {
 struct Shared {
     limit: u64,
     used: AtomicU64,
+    /// Bytes that went to temp files instead, ever.
+    spooled: AtomicU64,
 }
 
 impl Budget {
     /// A budget of `limit` bytes.
     #[must_use]
     pub fn new(limit: u64) -> Self {
-        Self { shared: Arc::new(Shared { limit, used: AtomicU64::new(0) }) }
+        Self { shared: Arc::new(Shared { limit, used: AtomicU64::new(0), spooled: AtomicU64::new(0) }) }
     }
 
     /// A permit that holds nothing yet.
@@ -35,6 +37,23 @@ impl Budget {
     #[must_use]
     pub fn used(&self) -> u64 {
         self.shared.used.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that may be held.
+    #[must_use]
+    pub fn limit(&self) -> u64 {
+        self.shared.limit
+    }
+
+    /// Bytes written to temp files so far.
+    #[must_use]
+    pub fn spooled(&self) -> u64 {
+        self.shared.spooled.load(Ordering::Relaxed)
+    }
+
+    /// `bytes` were written to a temp file.
+    pub(super) fn add_spooled(&self, bytes: u64) {
+        self.shared.spooled.fetch_add(bytes, Ordering::Relaxed);
     }
 
     fn take(&self, bytes: u64) -> bool {

@@ -18,6 +18,7 @@ use super::file_slice::FileSlice;
 use super::response::Reader;
 use super::ticket::{Ticket, Waiting};
 use crate::semantics::fault::Fault;
+use crate::telemetry::metrics::Metrics;
 
 /// Replies held back at most.
 const FLUSH_COUNT: usize = 16;
@@ -62,6 +63,7 @@ struct Shared {
     ready: Notify,
     /// So many streams are being sent that none may begin.
     no_streams: AtomicBool,
+    metrics: Arc<Metrics>,
 }
 
 #[derive(Debug, Default)]
@@ -71,11 +73,18 @@ struct Outbox {
 }
 
 impl Replies {
+    /// An empty outbox; how long the application took for each reply is counted in `metrics`.
+    #[must_use]
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        Self { shared: Arc::new(Shared { metrics, ..Shared::default() }) }
+    }
+
     /// A handle for one job, and the end on which its outcome arrives.
     #[must_use]
     pub fn handle(&self) -> (ReplyHandle, Waiting) {
         let ticket = Arc::new(Ticket::default());
-        (ReplyHandle { ticket: Arc::clone(&ticket), replies: self.clone() }, Waiting::new(ticket))
+        let handle = ReplyHandle { ticket: Arc::clone(&ticket), replies: self.clone(), taken: None };
+        (handle, Waiting::new(ticket))
     }
 
     /// Whether replies whose body is made piece by piece are refused from now on.
@@ -125,12 +134,14 @@ impl Replies {
         }
     }
 
-    fn put(&self, ticket: Arc<Ticket>, outcome: Outcome) {
+    fn put(&self, ticket: Arc<Ticket>, outcome: Outcome, taken: Option<Instant>) {
+        let now = Instant::now();
+        if let Some(taken) = taken {
+            self.shared.metrics.app.observe(now.duration_since(taken));
+        }
         {
             let mut outbox = self.shared.outbox.lock();
-            if outbox.oldest.is_none() {
-                outbox.oldest = Some(Instant::now());
-            }
+            outbox.oldest.get_or_insert(now);
             outbox.letters.push((ticket, outcome));
         }
         self.shared.unflushed.fetch_add(1, Ordering::AcqRel);
@@ -142,13 +153,19 @@ impl Replies {
 pub struct ReplyHandle {
     ticket: Arc<Ticket>,
     replies: Replies,
+    taken: Option<Instant>,
 }
 
 impl ReplyHandle {
+    /// A thread took the job at `now`.
+    pub fn taken(&mut self, now: Instant) {
+        self.taken = Some(now);
+    }
+
     /// Puts the outcome in the outbox, where it leaves with the batch, unless the job was answered on its behalf.
     pub fn send(self, outcome: Outcome) {
         if self.ticket.decide() {
-            self.replies.put(Arc::clone(&self.ticket), outcome);
+            self.replies.put(Arc::clone(&self.ticket), outcome, self.taken);
         }
     }
 
@@ -181,7 +198,7 @@ impl ReplyHandle {
 impl Drop for ReplyHandle {
     fn drop(&mut self) {
         if !self.ticket.is_settled() && self.ticket.decide() {
-            self.replies.put(Arc::clone(&self.ticket), Err(Fault::internal()));
+            self.replies.put(Arc::clone(&self.ticket), Err(Fault::internal()), self.taken);
             self.replies.flush();
         }
     }
@@ -209,12 +226,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_batch_reaches_every_request_after_one_flush() {
-        let replies = Replies::default();
+        let metrics = Arc::new(Metrics::default());
+        let replies = Replies::new(Arc::clone(&metrics));
         let front = replies.clone();
         tokio::spawn(async move { front.deliver().await });
         tokio::task::yield_now().await;
 
-        let (first, got_first) = replies.handle();
+        let (mut first, got_first) = replies.handle();
+        first.taken(Instant::now().checked_sub(Duration::from_secs(7)).unwrap());
         let (second, mut got_second) = replies.handle();
         first.send(reply("one"));
         tokio::task::yield_now().await;
@@ -223,6 +242,8 @@ mod tests {
         replies.flush();
         assert!(got_first.await.is_ok());
         assert!(got_second.await.is_ok());
+        let (seconds, count) = (metrics.app.sum(), metrics.app.buckets().iter().sum::<u64>());
+        assert!((7.0..60.0).contains(&seconds) && count == 1, "{seconds} s of {count}: no thread had the second");
     }
 
     #[tokio::test]

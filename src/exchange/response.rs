@@ -194,6 +194,7 @@ impl Writer {
             Ok(file) => {
                 disk.file = Some(file);
                 disk.written += chunk.len() as u64;
+                self.shared.spool.budget.add_spooled(chunk.len() as u64);
                 wake_reader(state);
                 Ok(true)
             }

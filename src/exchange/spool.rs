@@ -232,7 +232,9 @@ impl Writer {
         let (written, mut disk, chunks) = writing.await.map_err(io::Error::other)?;
         match written {
             Ok(()) => {
-                disk.written += std::mem::take(&mut self.pending) as u64;
+                let bytes = std::mem::take(&mut self.pending) as u64;
+                disk.written += bytes;
+                self.spool.budget.add_spooled(bytes);
                 self.disk = Some(disk);
                 if !self.spool.in_memory {
                     self.permit = self.spool.budget.permit();
@@ -299,7 +301,7 @@ mod tests {
         let (sent, body) = write(&spool, &[MEMORY_MARK, 1, WRITE_SIZE, 7, 300_000, 9]).await;
         assert!(matches!(body, Spooled::File { .. }));
         assert_eq!(body.len(), sent.len() as u64);
-        assert_eq!(spool.budget.used(), 0);
+        assert_eq!((spool.budget.used(), spool.budget.spooled()), (0, sent.len() as u64));
         assert_eq!(bytes_of(body), sent);
     }
 

@@ -20,6 +20,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::guard::{Framer, HeadLimits, Refused};
 use crate::semantics::fault::Fault;
 use crate::stack::turns::Turns;
+use crate::telemetry::metrics::Connected;
 
 /// What hyper reads in place of a refused head; `Turns` says that it is none.
 const STAND_IN: &[u8] = b"GET /refused HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
@@ -49,6 +50,8 @@ pub struct Stream<S: AsFd> {
     framer: Framer,
     turns: Arc<Turns>,
     timeouts: Timeouts,
+    /// Its part in the metrics; `None`: it has none.
+    connected: Option<Connected>,
     /// The beginning of a head, not passed on yet.
     held: BytesMut,
     /// Checked bytes that found no room in hyper's buffer.
@@ -87,6 +90,7 @@ impl<S: AsFd> Stream<S> {
             framer: Framer::new(limits),
             turns,
             timeouts,
+            connected: None,
             held: BytesMut::new(),
             passed: BytesMut::new(),
             end: End::Open,
@@ -95,6 +99,20 @@ impl<S: AsFd> Stream<S> {
             write_timer: Timer::default(),
             blocked_since: None,
             linger: None,
+        }
+    }
+
+    /// Counts as a connection of a client, with its troubles.
+    #[must_use]
+    pub fn counted(mut self, connected: Connected) -> Self {
+        self.connected = Some(connected);
+        self
+    }
+
+    /// Ends a body or the connection for `reason`; the stack has no answer to count.
+    fn cut(&self, reason: &'static str) {
+        if let Some(connected) = self.connected.as_ref().filter(|_| self.turns.cut(reason)) {
+            connected.metrics().fault(reason);
         }
     }
 
@@ -125,7 +143,10 @@ impl<S: AsFd> Stream<S> {
         match refused {
             None => {}
             Some(Refused::Head(fault)) => self.refuse(fault),
-            Some(Refused::Body(fault)) => self.end = End::Broken(fault),
+            Some(Refused::Body(fault)) => {
+                self.cut(fault.reason);
+                self.end = End::Broken(fault);
+            }
         }
     }
 
@@ -220,6 +241,7 @@ impl<S: AsFd + AsyncWrite + Unpin> Stream<S> {
         let Some(limit) = self.timeouts.write else { return Poll::Pending };
         let deadline = *self.blocked_since.get_or_insert_with(Instant::now) + limit;
         ready!(self.write_timer.poll(cx, deadline));
+        self.cut("write-timeout");
         tracing::debug!(reason = "write-timeout", "a client took nothing of its response for too long");
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }

@@ -11,7 +11,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
 
-use crate::stack::observe::InFlight;
+use crate::stack::Front;
 use crate::sys::process::exit_now;
 use crate::telemetry::log::Flush;
 
@@ -58,22 +58,19 @@ const FINISH: Duration = Duration::from_secs(4);
 
 /// Lets connections finish what is in flight until `deadline`; idle ones close at once. The listeners are closed by
 /// then.
-pub async fn drain(
-    connections: GracefulShutdown,
-    in_flight: &InFlight,
-    deadline: Instant,
-    signals: &mut Signals,
-) -> Ended {
-    tracing::info!(in_flight = in_flight.count(), "draining");
+pub async fn drain(connections: GracefulShutdown, front: &Front, deadline: Instant, signals: &mut Signals) -> Ended {
+    let in_flight = || front.in_flight.count();
+    tracing::info!(in_flight = in_flight(), "draining");
     tokio::select! {
         () = connections.shutdown() => Ended::Drained,
         () = sleep_until(deadline) => {
-            let in_flight = in_flight.count();
+            let in_flight = in_flight();
+            front.metrics.faults_of("drain-timeout", in_flight as u64);
             tracing::warn!(in_flight, reason = "drain-timeout", "requests were cut off: --graceful-timeout is over");
             Ended::CutOff
         }
         name = signals.next() => {
-            tracing::warn!(signal = name, in_flight = in_flight.count(), reason = "second-signal", "stopping at once");
+            tracing::warn!(signal = name, in_flight = in_flight(), reason = "second-signal", "stopping at once");
             Ended::Now
         }
     }

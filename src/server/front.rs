@@ -33,6 +33,7 @@ use crate::static_files::StaticFiles;
 use crate::sys::process::exit_now;
 use crate::sys::thread;
 use crate::telemetry::log::Flush;
+use crate::telemetry::metrics::{Connected, Metrics};
 
 /// What the front is made of before the application is known.
 pub struct Wiring {
@@ -41,6 +42,8 @@ pub struct Wiring {
     pub crew: Arc<dyn Crew>,
     pub replies: Replies,
     pub spool: Spool,
+    pub in_flight: InFlight,
+    pub metrics: Arc<Metrics>,
     /// Unix sockets to remove if the start is broken off.
     pub socket_files: Vec<PathBuf>,
 }
@@ -117,11 +120,13 @@ async fn serve(wiring: Wiring, ready: Ready, signals: &mut Signals) -> io::Resul
             replies: wiring.replies.clone(),
             spool: wiring.spool,
             body_limits: BodyLimits { size: limits.max_body_size, stall: limits.body_timeout, rate: limits.min_rate },
+            metrics: Arc::clone(&wiring.metrics),
         },
         static_files,
         root_path: wiring.settings.serve.root_path.clone(),
         trust: Trust::new(wiring.settings.edge.forwarded_allow_ips.clone()),
-        in_flight: InFlight::default(),
+        in_flight: wiring.in_flight,
+        metrics: wiring.metrics,
         access_log: wiring.settings.logs.access,
     });
     let replies = wiring.replies;
@@ -155,7 +160,7 @@ async fn serve(wiring: Wiring, ready: Ready, signals: &mut Signals) -> io::Resul
         return Err(io::Error::other("a listener outlived its loop"));
     };
     let deadline = signalled + wiring.settings.life.graceful_timeout;
-    Ok((drain::drain(connections, &front.in_flight, deadline, signals).await, signalled))
+    Ok((drain::drain(connections, &front, deadline, signals).await, signalled))
 }
 
 /// Where there is one CPU for both, being woken must not preempt Python: `SCHED_BATCH` for this thread.
@@ -218,31 +223,37 @@ impl Serve for Connections {
     {
         let trust = &self.front.trust;
         let client = Client { is_trusted: trust.has_peer(client.peer), ..client };
+        let connected = self.front.metrics.connect();
         match (self.edge.proxy_protocol, client.is_trusted) {
-            (true, true) => drop(tokio::spawn(self.behind_proxy(stream, client))),
+            (true, true) => drop(tokio::spawn(self.behind_proxy(stream, client, connected))),
             (true, false) => {
                 trust.warn_of(client.peer, "a PROXY protocol header");
-                self.begin(stream, client);
+                self.begin(stream, client, connected);
             }
-            (false, _) => self.begin(stream, client),
+            (false, _) => self.begin(stream, client, connected),
         }
     }
 }
 
 impl Connections {
     /// Serves HTTP from here on.
-    fn begin<S>(&self, stream: S, client: Client)
+    fn begin<S>(&self, stream: S, client: Client, connected: Connected)
     where
         S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
     {
         let turns = Arc::new(Turns::default());
         let stack = stack::stack(&self.front, &Arc::new(client), &turns);
-        let stream = Stream::new(stream, self.edge.head, self.edge.timeouts, turns);
+        let stream = Stream::new(stream, self.edge.head, self.edge.timeouts, turns).counted(connected);
         tokio::spawn(conn::serve(stream, self.edge.options, stack, self.drain.watcher()));
     }
 
     /// Reads the PROXY header first. A drain does not wait for it: who has not sent one has sent no request.
-    fn behind_proxy<S>(&self, mut stream: S, proxy: Client) -> impl Future<Output = ()> + Send + 'static
+    fn behind_proxy<S>(
+        &self,
+        mut stream: S,
+        proxy: Client,
+        connected: Connected,
+    ) -> impl Future<Output = ()> + Send + 'static
     where
         S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
     {
@@ -257,10 +268,13 @@ impl Connections {
                     let client = Client::tcp(client, server);
                     Client { is_trusted: front.trust.has_peer(client.peer), ..client }
                 }
-                Err(error) => return front.trust.warn_without_header(proxy.peer, &error),
+                Err(error) => {
+                    front.metrics.fault("no-proxy-header");
+                    return front.trust.warn_without_header(proxy.peer, &error);
+                }
             };
             if let Some(drain) = drain.upgrade() {
-                Self { front, drain, edge }.begin(stream, client);
+                Self { front, drain, edge }.begin(stream, client, connected);
             }
         }
     }

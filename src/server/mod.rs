@@ -26,9 +26,11 @@ use crate::net::listen::{self, Listener};
 use crate::python::crew::{Order, Seats};
 use crate::python::watch::Watch;
 use crate::python::{framework, load, pool, shutdown};
+use crate::stack::observe::InFlight;
 use crate::static_files::StaticFiles;
 use crate::sys::process::exit_now;
 use crate::sys::signals::Dispositions;
+use crate::telemetry::metrics::Metrics;
 use crate::telemetry::{console, log};
 use crate::wsgi::call::Application;
 use drain::Ended;
@@ -192,21 +194,26 @@ fn spool(settings: &Settings) -> Spool {
 /// The parts that both sides share, before either runs.
 fn wire(settings: &Settings, listeners: &[Listener], tell: &mpsc::Sender<Told>) -> (Wiring, Shared) {
     let spool = spool(settings);
-    let queue = Arc::new(Queue::new(settings.limits.queue_size, settings.limits.queue_timeout));
-    let (replies, tell) = (Replies::default(), tell.clone());
+    let metrics = Arc::new(Metrics::default());
+    let limits = &settings.limits;
+    let queue = Arc::new(Queue::new(limits.queue_size, limits.queue_timeout, Arc::clone(&metrics)));
+    let (replies, tell) = (Replies::new(Arc::clone(&metrics)), tell.clone());
     let threads = settings.serve.threads;
     // As many stuck threads as there are threads may have a stand-in; past that the pool shrinks.
-    let watch = Watch::new(settings.limits.timeout, settings.serve.stream_threads, threads, replies.clone());
+    let watch = Watch::new(limits.timeout, settings.serve.stream_threads, threads, replies.clone());
     let give_order = Box::new(move |order| drop(tell.send(Told::Order(order))));
     let source = Arc::clone(&queue) as Arc<dyn Source>;
     let seats = Arc::new(Seats::new(threads, source, watch, give_order));
-    let shared = Shared { queue: Arc::clone(&queue), seats: Arc::clone(&seats), replies, spool };
+    let shared =
+        Shared { queue: Arc::clone(&queue), seats: Arc::clone(&seats), replies, spool, metrics: Arc::clone(&metrics) };
     let wiring = Wiring {
         settings: settings.clone(),
         queue,
         crew: seats as Arc<dyn Crew>,
         replies: shared.replies.clone(),
         spool: shared.spool.clone(),
+        in_flight: InFlight::default(),
+        metrics,
         socket_files: listeners.iter().filter_map(Listener::own_file).collect(),
     };
     (wiring, shared)
@@ -224,6 +231,7 @@ struct Shared {
     seats: Arc<Seats>,
     replies: Replies,
     spool: Spool,
+    metrics: Arc<Metrics>,
 }
 
 fn start_pool(
@@ -235,7 +243,8 @@ fn start_pool(
     let started = || -> PyResult<pool::Pool> {
         let callable = loaded.callable.bind(py);
         let (root_path, threads) = (&settings.serve.root_path, settings.serve.threads);
-        let application = Application::new(py, callable, root_path, threads, shared.spool.clone())?;
+        let (spool, metrics) = (shared.spool.clone(), Arc::clone(&shared.metrics));
+        let application = Application::new(py, callable, root_path, threads, spool, metrics)?;
         // What is imported by now lives as long as the process: later collections need not look at it.
         py.import("gc")?.call_method0("freeze")?;
         let run: Arc<pool::Run> = Arc::new(move |py, job| application.run(py, job));

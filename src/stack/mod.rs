@@ -13,6 +13,7 @@ use tower::{Service, ServiceBuilder};
 use crate::app::service::App;
 use crate::exchange::Client;
 use crate::static_files::StaticFiles;
+use crate::telemetry::metrics::Metrics;
 
 pub mod guard;
 pub mod identify;
@@ -35,6 +36,7 @@ pub struct Front {
     /// `--forwarded-allow-ips`.
     pub trust: Trust,
     pub in_flight: InFlight,
+    pub metrics: Arc<Metrics>,
     pub access_log: bool,
 }
 
@@ -50,7 +52,7 @@ pub fn stack(
     ServiceBuilder::new()
         // takes the word of trusted proxies for who the client is, and nobody else's; first, as the record tells it
         .layer(identify::IdentifyLayer::new(front, client))
-        // counts the request until its body has ended; writes its access record
+        // counts the request, in flight until its body has ended; writes its access record
         .layer(observe::ObserveLayer::new(front, client, turns))
         // a panic below answers 500 and ends nobody else's request
         .layer(panic_net::PanicNetLayer)

@@ -1,20 +1,23 @@
-//! Counts requests in flight and writes the access record when the last byte is handed to the connection.
+//! Counts requests, in flight and ended, and writes the access record when the last byte is handed to the connection.
 //!
-//! A request is in flight until its response body has ended or was dropped: a record says how it really ended, and
-//! a drain waits for the truth.
+//! A request is in flight until its response body has ended or was dropped: metrics and record say how it really ended,
+//! and a drain waits for the truth. What a request ended for is counted here, once, by what the record tells; only what
+//! the stream cut and what an application did after its commit is counted where it is found.
 
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
+use tokio::time::Instant;
 use tower::{Layer, Service};
 
 use super::Front;
@@ -24,6 +27,7 @@ use crate::exchange::Client;
 use crate::semantics::fault::Fault;
 use crate::semantics::path::in_ascii;
 use crate::telemetry::log::ACCESS;
+use crate::telemetry::metrics::{CLIENT_GONE, MethodLabel};
 
 /// The number of requests in flight; clones count together.
 #[derive(Clone, Debug, Default)]
@@ -36,34 +40,38 @@ impl InFlight {
         self.0.load(Ordering::Relaxed)
     }
 
-    fn enter(&self, turns: &Arc<Turns>) -> InFlightGuard {
+    fn enter(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
-        InFlightGuard { in_flight: self.clone(), turns: Arc::clone(turns) }
+    }
+
+    fn leave(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-#[derive(Debug)]
-struct InFlightGuard {
-    in_flight: InFlight,
-    turns: Arc<Turns>,
-}
-
-impl Drop for InFlightGuard {
-    fn drop(&mut self) {
-        self.in_flight.0.fetch_sub(1, Ordering::Relaxed);
-        self.turns.end();
-    }
-}
-
-/// What is known of a request until it ends; dropping it writes the record.
+/// What is known of a request until it ends; dropping it counts the request and writes its record. Boxed, as the answer
+/// that carries it is moved through every layer.
 #[derive(Debug)]
 struct Observation {
-    in_flight: InFlightGuard,
+    connection: Arc<Connection>,
+    start: Instant,
+    method: MethodLabel,
     /// HTTP/1.0 has no chunked coding: where the length is not known, the connection's end is the body's.
     http_10: bool,
-    record: Option<Box<Record>>,
+    /// Of the answer; until there is one, [`CLIENT_GONE`].
+    status: u16,
+    /// Bytes of its body.
+    bytes: u64,
+    /// Why the request was refused or failed.
+    reason: &'static str,
+    /// The body was handed to the connection to its end.
+    complete: bool,
+    /// The body ended with an error.
+    failed: bool,
+    record: Option<Record>,
 }
 
+/// What only the access record tells.
 #[derive(Debug)]
 struct Record {
     client: Arc<Client>,
@@ -71,34 +79,75 @@ struct Record {
     target: http::Uri,
     version: Version,
     user_agent: Option<HeaderValue>,
-    start: Instant,
-    status: u16,
-    bytes: u64,
-    /// Why the request was refused or failed.
-    reason: &'static str,
-    /// Length of the body, where it is known from the start.
-    expected: Option<u64>,
-    complete: bool,
     /// The client never sent this request: the stream refused it before its head was complete or right.
     stand_in: bool,
 }
 
-impl Drop for Record {
+impl Observation {
+    /// The answer begins.
+    fn answered<B: Body>(&mut self, response: &Response<B>) {
+        self.status = response.status().as_u16();
+        if let Some(fault) = response.extensions().get::<Fault>() {
+            self.reason = fault.reason;
+        }
+        if response.extensions().get::<StandIn>().is_some() {
+            self.method = MethodLabel::OTHER;
+            if let Some(record) = &mut self.record {
+                record.stand_in = true;
+            }
+        }
+    }
+
+    /// Finds out why the body has no end, or why there was no answer; counts what nobody has counted yet.
+    fn blame(&mut self) {
+        let metrics = &self.connection.front.metrics;
+        let unfinished = !self.complete && self.reason.is_empty();
+        match self.connection.turns.is_cut() {
+            // The stream broke off the client's body, which the collector takes for the client's leaving.
+            Some(cut) if unfinished || self.reason == Fault::body_aborted().reason => self.reason = cut,
+            // The application's doing, of which it tells and counts itself.
+            _ if self.failed && self.reason.is_empty() => {}
+            _ => {
+                if unfinished {
+                    self.reason = "client-gone";
+                }
+                if !self.reason.is_empty() {
+                    metrics.fault(self.reason);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Observation {
     fn drop(&mut self) {
+        let took = self.connection.turns.end().duration_since(self.start);
+        self.blame();
+        let front = &self.connection.front;
+        front.metrics.request(self.method, self.status, took, self.bytes);
+        front.in_flight.leave();
+        if let Some(record) = &self.record {
+            self.write(record, took);
+        }
+    }
+}
+
+impl Observation {
+    fn write(&self, record: &Record, took: Duration) {
         // Quotes are escaped by either format, control characters of the client by `in_ascii` and `to_str`: no value
         // can forge a line or a field.
-        let (method, path) = if self.stand_in { ("-", "-") } else { (self.method.as_str(), self.target.path()) };
-        let agent = self.user_agent.as_ref().map_or("", |agent| agent.to_str().unwrap_or("?"));
+        let (method, path) = if record.stand_in { ("-", "-") } else { (record.method.as_str(), record.target.path()) };
+        let agent = record.user_agent.as_ref().map_or("", |agent| agent.to_str().unwrap_or("?"));
         tracing::info!(
             target: ACCESS,
-            client = self.client.remote_addr,
+            client = record.client.remote_addr,
             method,
             path = in_ascii(path).as_ref(),
-            query = in_ascii(self.target.query().unwrap_or("")).as_ref(),
-            version = ?self.version,
+            query = in_ascii(record.target.query().unwrap_or("")).as_ref(),
+            version = ?record.version,
             status = self.status,
             bytes = self.bytes,
-            ms = (self.start.elapsed().as_secs_f64() * 1_000_000.0).round() / 1000.0,
+            ms = (took.as_secs_f64() * 1_000_000.0).round() / 1000.0,
             complete = self.complete,
             reason = self.reason,
             user_agent = agent,
@@ -109,25 +158,34 @@ impl Drop for Record {
 
 /// Observes a connection's requests.
 #[derive(Clone)]
-pub struct ObserveLayer {
-    in_flight: InFlight,
+pub struct ObserveLayer(Arc<Connection>);
+
+struct Connection {
+    front: Arc<Front>,
     turns: Arc<Turns>,
+    /// Whose records are kept.
     client: Option<Arc<Client>>,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("client", &self.client).finish_non_exhaustive()
+    }
 }
 
 impl ObserveLayer {
     /// Counts in `front` and in the connection's `turns`; keeps records of `client` when the access log is on.
     #[must_use]
-    pub fn new(front: &Front, client: &Arc<Client>, turns: &Arc<Turns>) -> Self {
+    pub fn new(front: &Arc<Front>, client: &Arc<Client>, turns: &Arc<Turns>) -> Self {
         let client = front.access_log.then(|| Arc::clone(client));
-        Self { in_flight: front.in_flight.clone(), turns: Arc::clone(turns), client }
+        Self(Arc::new(Connection { front: Arc::clone(front), turns: Arc::clone(turns), client }))
     }
 }
 
 impl<S> Layer<S> for ObserveLayer {
     type Service = Observe<S>;
     fn layer(&self, inner: S) -> Observe<S> {
-        Observe { inner, layer: self.clone() }
+        Observe { inner, connection: Arc::clone(&self.0) }
     }
 }
 
@@ -135,7 +193,7 @@ impl<S> Layer<S> for ObserveLayer {
 #[derive(Clone)]
 pub struct Observe<S> {
     inner: S,
-    layer: ObserveLayer,
+    connection: Arc<Connection>,
 }
 
 impl<S, R, B> Service<Request<R>> for Observe<S>
@@ -152,24 +210,27 @@ where
     }
 
     fn call(&mut self, request: Request<R>) -> Self::Future {
-        let record = self.layer.client.as_ref().map(|client| {
-            Box::new(Record {
-                client: Arc::clone(request.extensions().get().unwrap_or(client)),
-                method: request.method().clone(),
-                target: request.uri().clone(),
-                version: request.version(),
-                user_agent: request.headers().get(header::USER_AGENT).cloned(),
-                start: Instant::now(),
-                status: 0,
-                bytes: 0,
-                reason: "",
-                expected: None,
-                complete: false,
-                stand_in: false,
-            })
+        let record = self.connection.client.as_ref().map(|client| Record {
+            client: Arc::clone(request.extensions().get().unwrap_or(client)),
+            method: request.method().clone(),
+            target: request.uri().clone(),
+            version: request.version(),
+            user_agent: request.headers().get(header::USER_AGENT).cloned(),
+            stand_in: false,
         });
-        let http_10 = request.version() == Version::HTTP_10;
-        let observation = Observation { http_10, in_flight: self.layer.in_flight.enter(&self.layer.turns), record };
+        self.connection.front.in_flight.enter();
+        let observation = Box::new(Observation {
+            connection: Arc::clone(&self.connection),
+            start: Instant::now(),
+            method: MethodLabel::from(request.method()),
+            http_10: request.version() == Version::HTTP_10,
+            status: CLIENT_GONE,
+            bytes: 0,
+            reason: "",
+            complete: false,
+            failed: false,
+            record,
+        });
         ObserveFuture { inner: self.inner.call(request), observation: Some(observation) }
     }
 }
@@ -179,7 +240,7 @@ pin_project! {
     pub struct ObserveFuture<F> {
         #[pin]
         inner: F,
-        observation: Option<Observation>,
+        observation: Option<Box<Observation>>,
     }
 }
 
@@ -194,19 +255,14 @@ where
         let this = self.project();
         let mut response = ready!(this.inner.poll(cx))?;
         let mut observation = this.observation.take();
-        if observation.as_ref().is_some_and(|observation| observation.http_10)
-            && response.body().size_hint().exact().is_none()
+        if response.body().size_hint().exact().is_none()
+            && observation.as_ref().is_some_and(|observation| observation.http_10)
         {
             // hyper would say keep-alive to a client that asked for it, and yet close (RFC 9112 §9.3).
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        if let Some(record) = observation.as_mut().and_then(|observation| observation.record.as_mut()) {
-            record.status = response.status().as_u16();
-            record.reason = response.extensions().get::<Fault>().map_or("", |fault| fault.reason);
-            record.stand_in = response.extensions().get::<StandIn>().is_some();
-            // hyper never polls a body that is over before it began (HEAD, 204, 304).
-            record.expected = response.body().size_hint().exact();
-            record.complete = response.body().is_end_stream() || record.method == http::Method::HEAD;
+        if let Some(observation) = &mut observation {
+            observation.answered(&response);
         }
         Poll::Ready(Ok(response.map(|body| Observed { body, observation })))
     }
@@ -215,10 +271,21 @@ where
 pin_project! {
     /// A response body under observation.
     #[derive(Debug)]
-    pub struct Observed<B> {
+    pub struct Observed<B: Body> {
         #[pin]
         body: B,
-        observation: Option<Observation>,
+        observation: Option<Box<Observation>>,
+    }
+
+    impl<B: Body> PinnedDrop for Observed<B> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if let Some(observation) = this.observation {
+                // hyper drops a body of known length with its last byte, without asking for the end, and never polls
+                // one that is over before it began (HEAD, 204, 304).
+                observation.complete = observation.method == MethodLabel::HEAD || this.body.is_end_stream();
+            }
+        }
     }
 }
 
@@ -232,22 +299,20 @@ where
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let mut this = self.project();
         let frame = ready!(this.body.as_mut().poll_frame(cx));
-        if let (Some(Err(_)), Some(observation)) = (&frame, &this.observation)
-            && observation.http_10
-            && this.body.size_hint().exact().is_none()
-        {
-            observation.in_flight.turns.break_off();
-        }
-        if let Some(record) = this.observation.as_mut().and_then(|observation| observation.record.as_mut()) {
-            match &frame {
-                Some(Ok(frame)) => {
-                    record.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
-                    // hyper drops a body of known length with its last byte, without asking for the end.
-                    record.complete = record.expected == Some(record.bytes) || this.body.is_end_stream();
-                }
-                Some(Err(_)) => record.complete = false,
-                None => record.complete = true,
+        match (&frame, this.observation) {
+            (Some(Ok(frame)), Some(observation)) => {
+                observation.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
             }
+            (Some(Err(error)), Some(observation)) => {
+                observation.failed = true;
+                if error.kind() != io::ErrorKind::ConnectionAborted {
+                    observation.reason = "file-failed";
+                }
+                if observation.http_10 && this.body.size_hint().exact().is_none() {
+                    observation.connection.turns.break_off();
+                }
+            }
+            _ => {}
         }
         Poll::Ready(frame)
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
@@ -91,6 +91,9 @@ impl Service<Request<Incoming>> for Route {
         if !front.static_files.is_empty() {
             let path = below_root(request.uri().path(), &front.root_path);
             if let Some(response) = front.static_files.respond(request.method(), path, request.headers()) {
+                if !matches!(response.status(), StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) {
+                    front.metrics.static_hits.inc();
+                }
                 return RouteFuture::Answered { response: Some(response.map(FrontBody::Static)) };
             }
         }

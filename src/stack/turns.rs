@@ -27,6 +27,8 @@ pub struct Turns {
     broken: AtomicBool,
     /// The last request that will come, and why it was refused.
     refused: OnceLock<(u64, Fault)>,
+    /// Why the stream ended the connection, or a body, under a request.
+    cut: OnceLock<&'static str>,
 }
 
 impl Default for Turns {
@@ -39,6 +41,7 @@ impl Default for Turns {
             epoch: Instant::now(),
             broken: AtomicBool::new(false),
             refused: OnceLock::new(),
+            cut: OnceLock::new(),
         }
     }
 }
@@ -61,11 +64,24 @@ impl Turns {
         self.refused.get().filter(|(refused, _)| *refused == turn).map(|(_, fault)| *fault)
     }
 
-    /// A response has ended.
-    pub fn end(&self) {
+    /// A response has ended; at the time that this returns.
+    pub fn end(&self) -> Instant {
+        let now = Instant::now();
         self.ended.fetch_add(1, Ordering::Relaxed);
-        let now = u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.ended_at.store(now, Ordering::Relaxed);
+        let nanos = u64::try_from(now.duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX);
+        self.ended_at.store(nanos, Ordering::Relaxed);
+        now
+    }
+
+    /// The stream ends the connection, or the body of a request, for `reason`. False: it had one already.
+    pub fn cut(&self, reason: &'static str) -> bool {
+        self.cut.set(reason).is_ok()
+    }
+
+    /// Why the stream did so, and counted it.
+    #[must_use]
+    pub fn is_cut(&self) -> Option<&'static str> {
+        self.cut.get().copied()
     }
 
     /// A response broke off, and a regular end of the connection would look like its own.

@@ -8,3 +8,4 @@ pub mod fd;
 pub mod process;
 pub mod signals;
 pub mod thread;
+pub mod usage;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tracing::Level;
-use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, WorkerGuard};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -21,18 +21,28 @@ pub const ACCESS: &str = "monopod::access";
 /// Writes what is still queued: when the last clone is dropped, or when asked.
 #[derive(Clone)]
 #[must_use]
-pub struct Flush(Arc<Mutex<Option<WorkerGuard>>>);
+pub struct Flush {
+    guard: Arc<Mutex<Option<WorkerGuard>>>,
+    dropped: ErrorCounter,
+}
 
 impl Flush {
     /// Writes what is queued, for a second at most, and ends the log: nothing after this is written.
     pub fn now(&self) {
-        drop(self.0.lock().take());
+        drop(self.guard.lock().take());
+    }
+
+    /// Lines dropped so far, because standard output was blocked.
+    #[must_use]
+    pub fn dropped_lines(&self) -> usize {
+        self.dropped.dropped_lines()
     }
 }
 
 /// Starts logging. A second call in one process (tests) changes nothing.
 pub fn start(logs: &Logs) -> Flush {
     let (writer, guard) = NonBlocking::new(io::stdout());
+    let dropped = writer.error_counter();
     // Access records have their own switch; the level is about everything else.
     let access = if logs.access { LevelFilter::INFO } else { LevelFilter::OFF };
     let filter =
@@ -42,7 +52,7 @@ pub fn start(logs: &Logs) -> Flush {
         LogFormat::Text => fmt::layer().with_ansi(false).with_writer(writer).boxed(),
     };
     drop(tracing_subscriber::registry().with(layer.with_filter(filter)).try_init());
-    Flush(Arc::new(Mutex::new(Some(guard))))
+    Flush { guard: Arc::new(Mutex::new(Some(guard))), dropped }
 }
 
 /// The level for the libraries below: their info is not the operator's.

@@ -1,5 +1,8 @@
-//! What the server says of itself: log records from every room (through `tracing`), and words to the person who
-//! typed the command.
+//! What the server says of itself: log records from every room (through `tracing`), metrics, and words to the person
+//! who typed the command.
 
 pub mod console;
+pub mod exposition;
 pub mod log;
+pub mod metrics;
+pub mod reasons;

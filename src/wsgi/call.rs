@@ -21,16 +21,19 @@ use crate::exchange::{Job, Spool};
 use crate::python::interrupt::RequestTimeout;
 use crate::semantics::fault::Fault;
 use crate::semantics::path::in_ascii;
+use crate::telemetry::metrics::Metrics;
 
 /// A loaded WSGI application.
 pub struct Application {
     callable: Py<PyAny>,
     environ: EnvironFactory,
     spool: Spool,
+    metrics: Arc<Metrics>,
 }
 
 impl Application {
-    /// `callable` answers requests below `root_path`; `threads` is what `wsgi.multithread` must tell.
+    /// `callable` answers requests below `root_path`; `threads` is what `wsgi.multithread` must tell. What it does wrong
+    /// without the front's noticing is counted in `metrics`.
     ///
     /// # Errors
     /// Only what allocating Python objects raises.
@@ -40,6 +43,7 @@ impl Application {
         root_path: &str,
         threads: usize,
         spool: Spool,
+        metrics: Arc<Metrics>,
     ) -> PyResult<Self> {
         let template = PyDict::new(py);
         template.set_item("wsgi.version", (1, 0))?;
@@ -51,8 +55,8 @@ impl Application {
         template.set_item("wsgi.input_terminated", true)?;
         template.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
         template.set_item("SERVER_SOFTWARE", concat!("monopod/", env!("CARGO_PKG_VERSION")))?;
-        let environ = EnvironFactory::new(py, &template, root_path)?;
-        Ok(Self { callable: callable.clone().unbind(), environ, spool })
+        let environ = EnvironFactory::new(py, &template, root_path, Arc::clone(&metrics))?;
+        Ok(Self { callable: callable.clone().unbind(), environ, spool, metrics })
     }
 
     /// Answers `job`, always.
@@ -62,7 +66,8 @@ impl Application {
             return;
         }
         let ticket = Arc::clone(reply.ticket());
-        let response = Response::new(reply, self.spool.clone(), head.parts.method == http::Method::HEAD);
+        let is_head = head.parts.method == http::Method::HEAD;
+        let response = Response::new(reply, self.spool.clone(), Arc::clone(&self.metrics), is_head);
         let start_response = match Bound::new(py, StartResponse::new(response, ticket)) {
             Ok(start_response) => start_response,
             Err(error) => return error.display(py),
@@ -124,6 +129,7 @@ impl Application {
                     reason = "app-close-raised",
                     "close() of a response raised; its traceback is on stderr"
                 );
+                self.metrics.fault("app-close-raised");
                 error.display(py);
                 Ok(())
             }

@@ -3,6 +3,8 @@
 //! Strings are WSGI's "native strings": each character is one byte of the wire, latin-1 (PEP 3333,
 //! "Unicode Issues"). Header names are looked up in a table of ready keys; unknown ones are built.
 
+use std::sync::Arc;
+
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use percent_encoding::percent_decode;
 use pyo3::prelude::*;
@@ -10,6 +12,7 @@ use pyo3::types::{PyDict, PyString};
 
 use crate::exchange::{Client, RequestHead};
 use crate::semantics::path::below_root;
+use crate::telemetry::metrics::{DroppedHeader, Metrics};
 
 /// Headers that common clients and proxies send; their environ keys are made once.
 const KNOWN: &[&str] = &[
@@ -85,6 +88,7 @@ pub struct EnvironFactory {
     http_11: Py<PyString>,
     http_10: Py<PyString>,
     http_2: Py<PyString>,
+    metrics: Arc<Metrics>,
 }
 
 struct Keys {
@@ -108,11 +112,12 @@ struct Keys {
 }
 
 impl EnvironFactory {
-    /// `template` holds what no request changes; `root_path` becomes SCRIPT_NAME (`--root-path`).
+    /// `template` holds what no request changes; `root_path` becomes SCRIPT_NAME (`--root-path`); headers that are left
+    /// out are counted in `metrics`.
     ///
     /// # Errors
     /// Only what allocating Python objects raises.
-    pub fn new(py: Python<'_>, template: &Bound<'_, PyDict>, root_path: &str) -> PyResult<Self> {
+    pub fn new(py: Python<'_>, template: &Bound<'_, PyDict>, root_path: &str, metrics: Arc<Metrics>) -> PyResult<Self> {
         let key = |text: &str| PyString::intern(py, text).unbind();
         template.set_item(key("SCRIPT_NAME"), root_path)?;
         let mut known = HeaderMap::with_capacity(KNOWN.len());
@@ -155,6 +160,7 @@ impl EnvironFactory {
             http_11: key("HTTP/1.1"),
             http_10: key("HTTP/1.0"),
             http_2: key("HTTP/2.0"),
+            metrics,
         })
     }
 
@@ -268,9 +274,16 @@ impl EnvironFactory {
             header::CONTENT_LENGTH | header::TRANSFER_ENCODING => Ok(()),
             // `X_Y` and `X-Y` would be one key, so one could be forged as the other; `Proxy` is httpoxy
             // (CVE-2016-5385).
-            _ if name.as_str().contains('_') || name.as_str() == "proxy" => Ok(()),
+            _ if name.as_str().contains('_') => self.drop_header(DroppedHeader::Underscore),
+            _ if name.as_str() == "proxy" => self.drop_header(DroppedHeader::Proxy),
             _ => environ.set_item(PyString::new(py, &environ_key(name.as_str())), value()),
         }
+    }
+
+    #[allow(clippy::unnecessary_wraps)] // an arm among others
+    fn drop_header(&self, kind: DroppedHeader) -> PyResult<()> {
+        self.metrics.dropped_header(kind);
+        Ok(())
     }
 }
 

@@ -4,6 +4,9 @@
 //! is known to be complete then leaves in one piece with the batch; any other goes through the response pipe,
 //! head first. Content-Length is held to: more is cut and logged, less closes the connection.
 
+use std::cell::Cell;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use pyo3::prelude::*;
@@ -13,6 +16,7 @@ use crate::exchange::response::{Writer, pipe};
 use crate::exchange::spool::MEMORY_MARK;
 use crate::exchange::{FileSlice, Permit, Spool};
 use crate::semantics::fault::Fault;
+use crate::telemetry::metrics::Metrics;
 
 /// Status and headers, checked, as `start_response` was given them.
 #[derive(Debug)]
@@ -40,6 +44,7 @@ pub enum Flow {
 pub struct Response {
     handle: Option<ReplyHandle>,
     spool: Spool,
+    metrics: Arc<Metrics>,
     head_request: bool,
     /// `start_response` was called.
     attempted: bool,
@@ -47,21 +52,25 @@ pub struct Response {
     writer: Option<Writer>,
     declared: Option<u64>,
     sent: u64,
+    /// That there was too much has been said.
+    has_warned: Cell<bool>,
 }
 
 impl Response {
     /// Answers `handle`; `head_request` when the method was HEAD.
     #[must_use]
-    pub fn new(handle: ReplyHandle, spool: Spool, head_request: bool) -> Self {
+    pub fn new(handle: ReplyHandle, spool: Spool, metrics: Arc<Metrics>, head_request: bool) -> Self {
         Self {
             handle: Some(handle),
             spool,
+            metrics,
             head_request,
             attempted: false,
             head: None,
             writer: None,
             declared: None,
             sent: 0,
+            has_warned: Cell::new(false),
         }
     }
 
@@ -191,18 +200,25 @@ impl Response {
         }
         let Some(writer) = self.writer.take() else { return };
         match self.declared {
-            Some(declared) if self.sent < declared => tracing::warn!(
-                reason = "app-short-body",
-                declared,
-                sent = self.sent,
-                "the application sent less than its Content-Length; the connection is closed"
-            ),
+            Some(declared) if self.sent < declared => {
+                self.metrics.fault("app-short-body");
+                tracing::warn!(
+                    reason = "app-short-body",
+                    declared,
+                    sent = self.sent,
+                    "the application sent less than its Content-Length; the connection is closed"
+                );
+            }
             _ => writer.finish(),
         }
     }
 
     /// The application failed: a fault page before the commit, an aborted connection after it.
     pub fn fail(&mut self, fault: Fault) {
+        if self.is_committed() || self.is_gone() {
+            // Otherwise the front counts it, as it answers with it.
+            self.metrics.fault(fault.reason);
+        }
         self.head = None;
         self.writer = None;
         if let Some(handle) = self.handle.take() {
@@ -260,6 +276,10 @@ impl Response {
     }
 
     fn warn_cut(&self) {
+        if self.has_warned.replace(true) {
+            return;
+        }
+        self.metrics.fault("app-long-body");
         tracing::warn!(
             reason = "app-long-body",
             declared = self.declared,

@@ -194,7 +194,7 @@ pub(super) fn field(line: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
     let Some(colon) = colon else {
         // RFC 9112 §5.2: a folded line begins with white space.
         let is_folded = matches!(line.first(), Some(b' ' | b'\t'));
-        return Err(Fault::bad_head(if is_folded { "obs-fold" } else { "bad-header" }));
+        return Err(if is_folded { Fault::bad_head("obs-fold") } else { Fault::bad_head("bad-header") });
     };
     let value = &line[colon + 1..];
     // RFC 9110 §5.5: no control characters, of which CR and NUL are the dangerous ones.
