@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
+from process import AUTOGROUP
 from scenarios import Scenario
 from servers import HERE, Place, Server
 
@@ -19,6 +20,9 @@ ROOT = HERE.parent.parent
 VENV = ROOT / "target" / "bench-venv"
 REQUIREMENTS = HERE / "requirements.txt"
 LIBEV_HEADERS = ("/usr/include/ev.h", "/usr/include/libev/ev.h", "/usr/local/include/ev.h")
+
+FIRST = -15
+"""The niceness that --first asks for."""
 
 
 class Missing(Exception):
@@ -53,12 +57,15 @@ def install_debian(package: str, purpose: str) -> None:
     run(["apt-get", "install", "-y", "-q", "--no-install-recommends", package], 300, DEBIAN_FRONTEND="noninteractive")
 
 
-def need_wrk() -> None:
+def need_tools() -> None:
     if shutil.which("wrk") is None:
         install_debian("wrk", "it puts the load on")
 
 
-def need_build_of(server: Server) -> None:
+def need_parts_of(server: Server) -> None:
+    """What pip does not bring."""
+    if server.name.startswith("nginx+") and shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") is None:
+        install_debian("nginx", "it stands in front of a peer; or leave that out with --servers")
     if server.name == "bjoern" and not any(Path(header).exists() for header in LIBEV_HEADERS):
         install_debian("libev-dev", "bjoern is compiled against it; or leave bjoern out with --servers")
 
@@ -95,6 +102,13 @@ def find_monopod(given: Path | None) -> Path:
     raise Missing(
         "monopod is not built: run `cargo build --release`, pass --monopod PATH, or leave it out with --servers"
     )
+
+
+def go_first() -> None:
+    """Lower the niceness of this process and of all it starts; each session has one of its own as well (man 7 sched)."""
+    os.setpriority(os.PRIO_PROCESS, 0, FIRST)
+    if AUTOGROUP.exists():
+        AUTOGROUP.write_text(str(FIRST))
 
 
 def versions(place: Place) -> dict[str, str]:

@@ -31,10 +31,27 @@ class Outcome:
     error_text: str = ""
     extra: dict[str, float] = field(default_factory=dict)
     """Numbers only this load knows, such as goodput; each becomes a column of its own."""
+    notes: str = ""
+    """What else happened, for the record: failures that are a result here, not an error."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a load is put on, and from where."""
+
+    request: Request
+    port: int
+    connections: int
+    threads: int
+    pid: int
+    """The root of the server's tree."""
+    server_core: int | None
+    core: int | None
+    """Where the load runs."""
 
 
 class Load(Protocol):
-    def run(self, request: Request, port: int, connections: int, seconds: int, core: int | None) -> Outcome: ...
+    def run(self, target: Target, seconds: int) -> Outcome: ...
 
 
 UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0, "h": 3_600_000.0}
@@ -53,16 +70,17 @@ class Wrk:
 
     timeout: int = 10
 
-    def run(self, request: Request, port: int, connections: int, seconds: int, core: int | None) -> Outcome:
+    def run(self, target: Target, seconds: int) -> Outcome:
+        request, core = target.request, target.core
         with tempfile.TemporaryDirectory(prefix="load-") as directory:
-            command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", f"--timeout={self.timeout}s"]
+            command = ["wrk", "-t1", f"-c{target.connections}", f"-d{seconds}s", f"--timeout={self.timeout}s"]
             command.append("--latency")
             if request.method != "GET" or request.body:
                 command += ["-s", str(write_script(request, Path(directory)))]
             else:
                 for name, value in request.headers.items():
                     command += ["-H", f"{name}: {value}"]
-            command.append(f"http://127.0.0.1:{port}{request.path}")
+            command.append(f"http://127.0.0.1:{target.port}{request.path}")
             try:
                 done = subprocess.run(
                     command,

@@ -20,6 +20,7 @@ from servers import APPS
 
 READY_SECONDS = 20.0
 STOP_SECONDS = 10.0
+AUTOGROUP = Path("/proc/self/autogroup")
 # Settings of the caller's shell must not configure a peer behind the command line's back.
 FOREIGN = ("PYTHON", "VIRTUAL_ENV", "GRANIAN_", "GUNICORN_", "MONOPOD_", "WEB_CONCURRENCY", "FLASK_")
 
@@ -47,6 +48,14 @@ class Process:
     def __enter__(self) -> Process:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
         core = self.core
+
+        def prepare() -> None:
+            if core is not None:
+                os.sched_setaffinity(0, {core})
+            # The new session begins at 0, whatever the process inherited (man 7 sched, autogroup).
+            if (niceness := os.getpriority(os.PRIO_PROCESS, 0)) < 0 and AUTOGROUP.exists():
+                AUTOGROUP.write_text(str(niceness))
+
         with self.log.open("wb") as log:
             try:
                 self.child = subprocess.Popen(
@@ -57,7 +66,7 @@ class Process:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
-                    preexec_fn=None if core is None else lambda: os.sched_setaffinity(0, {core}),
+                    preexec_fn=prepare,
                 )
             except OSError as error:
                 raise ServerError(f"cannot start {self.command[0]}: {error.strerror}") from error

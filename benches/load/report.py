@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rounds import Plan, Run
+from scenarios import Case
 from servers import HERE
 
 RESULTS = HERE / "results"
@@ -65,7 +66,10 @@ def summarise(case: str, server: str, runs: Sequence[Run]) -> Summary:
         pss_mib=median(lambda run: run.pss_mib),
         busy_percent=median(lambda run: run.busy_percent),
         other_percent=statistics.median(others) if others else None,
-        extra={key: statistics.median(run.extra[key] for run in good) for key in good[0].extra},
+        extra={
+            key: statistics.median(run.extra[key] for run in good if key in run.extra)
+            for key in dict.fromkeys(key for run in good for key in run.extra)
+        },
     )
 
 
@@ -89,13 +93,13 @@ def number(value: float | None, digits: int) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def columns(line: Summary, reference: str) -> dict[str, str]:
+def columns(line: Summary, reference: str, common: Sequence[str]) -> dict[str, str]:
+    """`common` are those of the columns all scenarios share that are wanted; none: all."""
     spread = "–"
     if line.cpu_us_low is not None and line.cpu_us_high is not None:
         spread = f"{line.cpu_us_low:.1f}–{line.cpu_us_high:.1f}"
     failed = f" ({line.failed} of {line.runs} runs FAILED)" if line.failed else ""
-    return {
-        "server": line.server,
+    shared = {
         "CPU µs/req": number(line.cpu_us, 1),
         "low–high": spread,
         f"× {reference}": number(line.ratio, 2),
@@ -107,14 +111,18 @@ def columns(line: Summary, reference: str) -> dict[str, str]:
         "PSS MiB": number(line.pss_mib, 1),
         "busy %": number(line.busy_percent, 0),
         "other %": number(line.other_percent, 0),
+    }
+    return {
+        "server": line.server,
+        **{head: text for head, text in shared.items() if not common or head in common},
         **{key: number(value, 1) for key, value in line.extra.items()},
         "errors": f"{line.errors}{failed}",
     }
 
 
-def table(lines: Sequence[Summary], reference: str) -> str:
+def table(lines: Sequence[Summary], reference: str, common: Sequence[str] = ()) -> str:
     """A Markdown table that is also aligned for a terminal."""
-    rows = [columns(line, reference) for line in lines]
+    rows = [columns(line, reference, common) for line in lines]
     heads = [*dict.fromkeys(head for row in rows for head in row if head != "errors"), "errors"]
     widths = {head: max(len(head), *(len(row.get(head, "–")) for row in rows)) for head in heads}
 
@@ -127,11 +135,16 @@ def table(lines: Sequence[Summary], reference: str) -> str:
     return "\n".join(f"| {' | '.join(text)} |" for text in texts)
 
 
-def heading(plan: Plan, name: str) -> str:
+def section(plan: Plan, name: str, lines: Sequence[Summary], reference: str) -> tuple[str, str]:
+    """Heading and table of one case."""
     case = next(case for case in plan.cases if case.name == name)
+    return heading(plan, case), table(lines, reference, case.scenario.columns)
+
+
+def heading(plan: Plan, case: Case) -> str:
     threads = f"{case.threads} thread{'s' if case.threads > 1 else ''}"
     ideal = f", ideal {case.ideal_rps:.0f} req/s" if case.ideal_rps else ""
-    load = f"{case.scenario.connections} connections, {plan.timing(case).seconds} s"
+    load = f"{plan.connections_of(case)} connections, {plan.timing(case).seconds} s"
     return f"{case.scenario.name}: {threads}, {load}{ideal}"
 
 
@@ -173,6 +186,7 @@ def write(plan: Plan, runs: Sequence[Run], reference: str, versions: dict[str, s
     known = ", ".join(f"{name} {versions[name]}" for name in (*plan.servers, "flask", "python") if name in versions)
     parts = [f"# Load, {now:%Y-%m-%d %H:%M} UTC", f"{known}. {plan.rounds} rounds, medians."]
     for name, lines in found.items():
-        parts += [f"## {heading(plan, name)}", table(lines, reference)]
+        title, text = section(plan, name, lines, reference)
+        parts += [f"## {title}", text]
     path.with_suffix(".md").write_text("\n\n".join(parts) + "\n")
     return path

@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import usage
-from load import LoadError
+from load import LoadError, Target
 from process import Process, ServerError, free_port
 from scenarios import Case
 from servers import SERVERS, Place
+
+DISTURBED_RUNS = 3
+"""So often a run is made for --quiet; the last one counts as it is."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Run:
     other_percent: float | None = None
     killed: bool = False
     extra: dict[str, float] = field(default_factory=dict)
+    notes: str = ""
 
 
 class Timing(NamedTuple):
@@ -71,6 +75,9 @@ class Plan:
     seconds: int | None
     """Instead of what the scenario says."""
     warmup: int | None
+    connections: int | None
+    quiet: int | None
+    """Per cent of the server's core that others may have used in a run that counts."""
     place: Place
     cores: Cores
 
@@ -78,23 +85,39 @@ class Plan:
         return [name for name in self.servers if name in case.scenario.servers]
 
     def timing(self, case: Case) -> Timing:
-        return Timing(
-            case.scenario.seconds if self.seconds is None else self.seconds,
-            case.scenario.warmup if self.warmup is None else self.warmup,
-        )
+        scenario = case.scenario
+        # None of its own: the load warms up in a way of its own.
+        warmup = scenario.warmup if self.warmup is None or scenario.warmup == 0 else self.warmup
+        return Timing(scenario.seconds if self.seconds is None else self.seconds, warmup)
+
+    def connections_of(self, case: Case) -> int:
+        return case.scenario.connections if self.connections is None else self.connections
 
     def runs(self) -> Iterator[Run]:
         for case in self.cases:
             for number in range(1, self.rounds + 1):
                 for name in self.servers_of(case):
-                    yield self.run(case, name, number)
+                    for _ in range(DISTURBED_RUNS):
+                        run = self.run(case, name, number)
+                        if not self.disturbed(run):
+                            break
+                        print(f"disturbed by others ({run.other_percent:.0f} % of the core): again", flush=True)
+                    yield run
+
+    def disturbed(self, run: Run) -> bool:
+        return self.quiet is not None and not run.failure and (run.other_percent or 0) > self.quiet
 
     def count(self) -> int:
         return self.rounds * sum(len(self.servers_of(case)) for case in self.cases)
 
     def estimate(self) -> int:
         """Seconds for all runs, with one second each to start and stop."""
-        return self.rounds * sum(len(self.servers_of(case)) * (sum(self.timing(case)) + 1) for case in self.cases)
+        seconds = 0
+        for case in self.cases:
+            scenario, timing = case.scenario, self.timing(case)
+            each = timing.seconds * scenario.phases + timing.warmup + scenario.around_seconds + 1
+            seconds += len(self.servers_of(case)) * each
+        return self.rounds * seconds
 
     def run(self, case: Case, name: str, number: int) -> Run:
         result = Run(case.name, name, number)
@@ -121,19 +144,28 @@ class Plan:
     def measure(self, case: Case, process: Process, port: int, result: Run) -> None:
         scenario, cores = case.scenario, self.cores
         seconds, warmup = self.timing(case)
+        target = Target(
+            request=scenario.request,
+            port=port,
+            connections=self.connections_of(case),
+            threads=case.threads,
+            pid=process.pid,
+            server_core=cores.server,
+            core=cores.load,
+        )
         if warmup > 0:
-            scenario.load.run(scenario.request, port, scenario.connections, warmup, cores.load)
+            scenario.load.run(target, warmup)
         start = usage.read(process.pid, cores.server)
-        outcome = scenario.load.run(scenario.request, port, scenario.connections, seconds, cores.load)
+        outcome = scenario.load.run(target, seconds)
         spent = usage.between(start, usage.read(process.pid, cores.server))
         result.pss_mib = usage.pss_mib(process.pid)
         result.requests, result.errors, result.seconds = outcome.requests, outcome.errors, outcome.seconds
         result.p50_ms, result.p99_ms = outcome.p50_ms, outcome.p99_ms
         result.rps = outcome.requests / outcome.seconds
-        result.busy_percent = 100 * spent.cpu_seconds / outcome.seconds
+        result.busy_percent = spent.busy_percent
         if cores.server is not None:
-            result.other_percent = max(0.0, 100 * (spent.core_seconds - spent.cpu_seconds) / outcome.seconds)
-        result.extra = dict(outcome.extra)
+            result.other_percent = spent.other_percent
+        result.extra, result.notes = dict(outcome.extra), outcome.notes
         if case.ideal_rps:
             result.extra["% of ideal"] = 100 * result.rps / case.ideal_rps
         if outcome.errors:

@@ -51,10 +51,21 @@ def whole(text: str) -> int:
 
 def parser() -> Parser:
     made = Parser(prog="run.py", description="Measure monopod side by side with its peers; see README.md.")
-    made.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"default: all of {', '.join(SCENARIOS)}")
+    made.add_argument(
+        "scenarios", nargs="*", metavar="SCENARIO", help=f"some of {', '.join(SCENARIOS)}; default: the short ones"
+    )
     made.add_argument("--rounds", type=positive, default=3, help="runs of each server, interleaved (3)")
     made.add_argument("--duration", type=positive, help="whole seconds under load in a run (the scenario's: 5)")
     made.add_argument("--warmup", type=whole, help="whole seconds of load before that, not counted (1)")
+    made.add_argument("--clients", type=positive, help="connections instead of the scenario's own")
+    made.add_argument(
+        "--quiet", type=whole, metavar="PERCENT", help="make a run again when others used more of the server's core"
+    )
+    made.add_argument(
+        "--first",
+        action="store_true",
+        help="server and load go before the other work on the machine, as far as the kernel allows (root)",
+    )
     made.add_argument("--servers", type=names, help=f"some of {','.join(SERVERS)}; default: all there are")
     made.add_argument("--threads", type=counts, help="thread counts instead of the scenario's own, such as 1,8")
     made.add_argument("--reference", type=names, default=("granian",), help="the server ratios refer to (granian)")
@@ -66,13 +77,15 @@ def parser() -> Parser:
 
 def prepare(arguments: argparse.Namespace) -> Plan:
     """Everything that can be missing is found here, before the first run."""
-    scenarios = [SCENARIOS[name] for name in dict.fromkeys(arguments.scenarios or SCENARIOS)]
-    wanted = arguments.servers or tuple(SERVERS)
-    environment.need_wrk()
+    everyday = [name for name, scenario in SCENARIOS.items() if not scenario.by_name]
+    scenarios = [SCENARIOS[name] for name in dict.fromkeys(arguments.scenarios or everyday)]
+    used = {name for scenario in scenarios for name in scenario.servers}
+    wanted = arguments.servers or tuple(name for name in SERVERS if name in used)
+    environment.need_tools()
     chosen = []
     for name in wanted:
         try:
-            environment.need_build_of(SERVERS[name])
+            environment.need_parts_of(SERVERS[name])
             chosen.append(name)
         except environment.Missing as error:
             if arguments.servers:
@@ -97,18 +110,24 @@ def prepare(arguments: argparse.Namespace) -> Plan:
         rounds=arguments.rounds,
         seconds=arguments.duration,
         warmup=arguments.warmup,
+        connections=arguments.clients,
+        quiet=arguments.quiet,
         place=Place(environment.VENV, monopod),
         cores=cores,
     )
 
 
 def show(run: Run) -> None:
-    where = f"{run.case:28} round {run.round}  {run.server:9}"
+    where = f"{run.case:28} round {run.round}  {run.server:14}"
     if run.failure:
         print(f"{where} FAILED: {run.failure}", flush=True)
         return
     other = "" if run.other_percent is None else f", {run.other_percent:.0f} % of the core went to others"
     killed = ", had to be killed" if run.killed else ""
+    if SCENARIOS[run.case.partition("/")[0]].columns:
+        numbers = ", ".join(f"{name} {value:.1f}" for name, value in run.extra.items())
+        print(f"{where} p50 {run.p50_ms:.2f} p99 {run.p99_ms:.2f} ms, {numbers}{other}{killed} {run.notes}", flush=True)
+        return
     print(f"{where} {run.cpu_us:7.1f} µs {run.rps:8.0f} req/s{other}{killed}", flush=True)
 
 
@@ -128,6 +147,12 @@ def main() -> int:
     except environment.Missing as error:
         print(f"run.py: {error}", file=sys.stderr)
         return EX_UNAVAILABLE
+    if arguments.first:
+        try:
+            environment.go_first()
+        except OSError as error:
+            print(f"run.py: --first: {error.strerror}", file=sys.stderr)
+            return EX_UNAVAILABLE
     print(f"{plan.count()} runs, about {plan.estimate() / 60:.1f} minutes", flush=True)
     runs = []
     for run in plan.runs():
@@ -135,7 +160,7 @@ def main() -> int:
         runs.append(run)
     for name, lines in report.summaries(plan, runs, reference).items():
         if lines:
-            print(f"\n{report.heading(plan, name)}\n{report.table(lines, reference)}")
+            print("\n{}\n{}".format(*report.section(plan, name, lines, reference)))
     path = report.write(plan, runs, reference, versions, arguments.json)
     print(f"\nwritten: {path} and {path.with_suffix('.md').name}")
     return 1 if not runs or any(run.failure for run in runs) else 0

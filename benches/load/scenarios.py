@@ -10,9 +10,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from load import Load, Wrk
+from overload import Overload
 from request import Request
+from slow_clients import SlowClients
 
 EVERY_SERVER = ("monopod", "granian", "bjoern", "gunicorn")
+# Slow clients hold bjoern's only thread, and gunicorn's are what nginx is put in front for.
+BUFFERING = ("monopod", "nginx+gunicorn", "nginx+uwsgi", "waitress", "granian")
+# As many as the clients: refusing work is not what a closed loop measures.
+CLOSED_LOOP = {"monopod": ("--queue-size", "1024")}
+# What a container with 512 MiB would give.
+SMALL_BUDGET = {"monopod": ("--buffer-memory", "128m")}
 
 
 @dataclass(frozen=True)
@@ -30,9 +38,16 @@ class Scenario:
     """What the application imports, by its name in requirements.txt."""
     call_seconds: float | None = None
     """How long one call waits without using CPU; threads / call_seconds is then the ideal rate."""
-    server_options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Options one server needs here and nowhere else, by server name."""
+    server_options: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: CLOSED_LOOP)
+    """Options one server needs here and not everywhere, by server name."""
     load: Load = field(default_factory=Wrk)
+    columns: tuple[str, ...] = ()
+    """Those of the common columns that say something here; none named: all."""
+    phases: int = 1
+    """How often `seconds` pass in a run, and how long it takes besides."""
+    around_seconds: int = 0
+    by_name: bool = False
+    """It takes minutes: measured only when it is named."""
 
     def cases(self, threads: tuple[int, ...] | None = None) -> Iterator[Case]:
         counts = threads or self.threads
@@ -64,6 +79,44 @@ def flask_json_answer() -> bytes:
 
 
 FLASK_JSON = Request(path="/json", answer=flask_json_answer())
+
+
+def slow_clients(name: str, load: SlowClients) -> Scenario:
+    return Scenario(
+        name=name,
+        app="slow_clients:app",
+        request=Request(path="/", answer=b"quick\n"),
+        threads=(4,),
+        connections=1000,
+        seconds=20,
+        warmup=0,
+        servers=BUFFERING,
+        server_options=SMALL_BUDGET,
+        load=load,
+        columns=("p50 ms", "p99 ms", "other %"),
+        phases=2,
+        around_seconds=load.arrival_seconds + 4,
+        by_name=True,
+    )
+
+
+def overload(name: str, load: Overload) -> Scenario:
+    return Scenario(
+        name=name,
+        app="io_bound:app",
+        request=Request(path="/", answer=b"waited\n"),
+        threads=(4,),
+        seconds=15,
+        warmup=0,
+        servers=BUFFERING,
+        # The defaults of each, which are what meets an overload.
+        server_options={},
+        load=load,
+        columns=("req/s", "p50 ms", "p99 ms", "other %"),
+        around_seconds=load.around_seconds,
+        by_name=True,
+    )
+
 
 SCENARIOS: dict[str, Scenario] = {
     scenario.name: scenario
@@ -98,5 +151,10 @@ SCENARIOS: dict[str, Scenario] = {
             threads=(8, 32),
             packages=("Flask",),
         ),
+        slow_clients("slow_uploads", SlowClients(uploads=True, downloads=False)),
+        slow_clients("slow_readers", SlowClients(uploads=False, downloads=True)),
+        slow_clients("slow_clients", SlowClients(uploads=True, downloads=True)),
+        overload("overload", Overload(keep_alive=True)),
+        overload("overload_new_connections", Overload(keep_alive=False)),
     )
 }

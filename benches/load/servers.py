@@ -1,6 +1,7 @@
 """The servers under comparison and how each is started: one entry per server, every option it needs in sight.
 
 All of them run one process (gunicorn: one worker under its arbiter), keep-alive on, access log off, warnings only.
+Limits of connections are raised where a thousand clients would not fit, or the backlog would be measured.
 """
 
 from __future__ import annotations
@@ -40,8 +41,6 @@ def monopod(place: Place, app: str, port: int, threads: int) -> list[str]:
         "--bind", f"127.0.0.1:{port}",
         "--threads", str(threads),
         "--no-access-log",
-        # As many as the clients: refusing work is not what these scenarios measure.
-        "--queue-size", "1024",
         "--log-level", "warn",
         "--chdir", str(APPS),
         "--venv", str(place.venv),
@@ -80,6 +79,47 @@ def gunicorn(place: Place, app: str, port: int, threads: int) -> list[str]:
     ]  # fmt: skip
 
 
+def waitress(place: Place, app: str, port: int, threads: int) -> list[str]:
+    return [
+        place.command("waitress-serve"),
+        "--listen", f"127.0.0.1:{port}",
+        "--threads", str(threads),
+        # The default is 100; select() cannot watch more than 1,024.
+        "--connection-limit", "8192",
+        "--asyncore-use-poll",
+        app,
+    ]  # fmt: skip
+
+
+def behind_nginx(port: int, directive: str, command: list[str]) -> list[str]:
+    return ["/bin/sh", str(HERE / "peers" / "behind_nginx.sh"), str(port), directive, *command]
+
+
+def nginx_gunicorn(place: Place, app: str, port: int, threads: int) -> list[str]:
+    command = gunicorn(place, app, port, threads)
+    command[command.index("--bind") + 1] = "unix:SOCKET"
+    return behind_nginx(port, "proxy_pass", command)
+
+
+def nginx_uwsgi(place: Place, app: str, port: int, threads: int) -> list[str]:
+    command = [
+        place.command("uwsgi"),
+        "--socket", "SOCKET",
+        "--module", app,
+        "--virtualenv", str(place.venv),
+        "--pythonpath", str(APPS),
+        "--master",
+        "--processes", "1",
+        "--threads", str(threads),
+        # The default is 100, and beyond it nginx answers 502.
+        "--listen", "2048",
+        "--need-app",
+        "--disable-logging",
+        "--die-on-term",
+    ]  # fmt: skip
+    return behind_nginx(port, "uwsgi_pass", command)
+
+
 SERVERS: dict[str, Server] = {
     server.name: server
     for server in (
@@ -87,5 +127,8 @@ SERVERS: dict[str, Server] = {
         Server("granian", "granian", granian),
         Server("bjoern", "bjoern", bjoern, threaded=False),
         Server("gunicorn", "gunicorn", gunicorn),
+        Server("waitress", "waitress", waitress),
+        Server("nginx+gunicorn", "gunicorn", nginx_gunicorn),
+        Server("nginx+uwsgi", "uWSGI", nginx_uwsgi),
     )
 }

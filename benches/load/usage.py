@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import os
 import re
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PROC = Path("/proc")
@@ -27,6 +30,8 @@ class Stat:
 
 @dataclass(frozen=True)
 class Usage:
+    at: float
+    """When it was read, on the monotonic clock."""
     cpu_seconds: float
     switches: dict[tuple[int, int], tuple[int, int]]
     """(pid, tid) to (voluntary, nonvoluntary)."""
@@ -38,10 +43,20 @@ class Usage:
 class Spent:
     """The difference of two readings."""
 
+    seconds: float
     cpu_seconds: float
     voluntary: int
     nonvoluntary: int
     core_seconds: float
+
+    @property
+    def busy_percent(self) -> float:
+        return 100 * self.cpu_seconds / self.seconds
+
+    @property
+    def other_percent(self) -> float:
+        """Of the watched core, by anything but this tree."""
+        return max(0.0, 100 * (self.core_seconds - self.cpu_seconds) / self.seconds)
 
 
 def stat(pid: int) -> Stat | None:
@@ -82,6 +97,7 @@ def read(root: int, core: int | None) -> Usage:
             counts = dict(re.findall(r"^(voluntary|nonvoluntary)_ctxt_switches:\s+(\d+)$", text, re.MULTILINE))
             switches[pid, int(task.name)] = (int(counts["voluntary"]), int(counts["nonvoluntary"]))
     return Usage(
+        at=time.monotonic(),
         cpu_seconds=sum(found.ticks for found in members.values()) / TICKS,
         switches=switches,
         core_seconds=0.0 if core is None else core_busy(core),
@@ -95,6 +111,7 @@ def between(start: Usage, end: Usage) -> Spent:
         voluntary += later_voluntary - earlier_voluntary
         nonvoluntary += later_nonvoluntary - earlier_nonvoluntary
     return Spent(
+        seconds=end.at - start.at,
         cpu_seconds=end.cpu_seconds - start.cpu_seconds,
         voluntary=voluntary,
         nonvoluntary=nonvoluntary,
@@ -122,3 +139,39 @@ def pss_mib(root: int) -> float:
         if found := re.search(r"^Pss:\s+(\d+) kB$", text, re.MULTILINE):
             kib += int(found[1])
     return kib / 1024
+
+
+class Peak:
+    """`with Peak(root, core) as peak:` samples the tree's PSS every two seconds; `peak.mib` is the highest seen.
+
+    Reading it costs the server a millisecond or so, in which it cannot map memory: no more often than that. The reading
+    thread keeps to `core`, which should be that of the load.
+    """
+
+    SECONDS = 2.0
+
+    def __init__(self, root: int, core: int | None) -> None:
+        self.root = root
+        self.core = core
+        self.mib = 0.0
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.watch, daemon=True)
+
+    def watch(self) -> None:
+        if self.core is not None:
+            # 0 is the calling thread here, not the process.
+            os.sched_setaffinity(0, {self.core})
+        while not self.over.wait(self.SECONDS):
+            self.mib = max(self.mib, pss_mib(self.root))
+
+    def __enter__(self) -> Peak:
+        self.mib = pss_mib(self.root)
+        self.thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.over.set()
+        self.thread.join()
+        self.mib = max(self.mib, pss_mib(self.root))
