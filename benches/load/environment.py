@@ -15,6 +15,7 @@ from pathlib import Path
 from process import AUTOGROUP
 from scenarios import Scenario
 from servers import HERE, Place, Server
+from slowhttptest import SlowHttpTest
 
 ROOT = HERE.parent.parent
 VENV = ROOT / "target" / "bench-venv"
@@ -57,9 +58,12 @@ def install_debian(package: str, purpose: str) -> None:
     run(["apt-get", "install", "-y", "-q", "--no-install-recommends", package], 300, DEBIAN_FRONTEND="noninteractive")
 
 
-def need_tools() -> None:
+def need_tools(scenarios: Iterable[Scenario]) -> None:
     if shutil.which("wrk") is None:
         install_debian("wrk", "it puts the load on")
+    attacks = any(isinstance(scenario.load, SlowHttpTest) for scenario in scenarios)
+    if attacks and shutil.which("slowhttptest") is None:
+        install_debian("slowhttptest", "it attacks")
 
 
 def need_parts_of(server: Server) -> None:

@@ -81,7 +81,7 @@ def prepare(arguments: argparse.Namespace) -> Plan:
     scenarios = [SCENARIOS[name] for name in dict.fromkeys(arguments.scenarios or everyday)]
     used = {name for scenario in scenarios for name in scenario.servers}
     wanted = arguments.servers or tuple(name for name in SERVERS if name in used)
-    environment.need_tools()
+    environment.need_tools(scenarios)
     chosen = []
     for name in wanted:
         try:

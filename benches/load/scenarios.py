@@ -12,7 +12,9 @@ from dataclasses import dataclass, field, replace
 from load import Load, Wrk
 from overload import Overload
 from request import Request
+from servers import APPS
 from slow_clients import SlowClients
+from slowhttptest import ALONE_SECONDS, SlowHttpTest
 
 EVERY_SERVER = ("monopod", "granian", "bjoern", "gunicorn")
 # Slow clients hold bjoern's only thread, and gunicorn's are what nginx is put in front for.
@@ -118,6 +120,25 @@ def overload(name: str, load: Overload) -> Scenario:
     )
 
 
+def attack(mode: str, seconds: int, path: str, *options: str) -> Scenario:
+    return Scenario(
+        name=f"slowhttptest_{mode}",
+        app="slow_clients:app",
+        request=Request(path="/", answer=b"quick\n"),
+        threads=(4,),
+        connections=500,
+        # At most: the tool ends when it has lost all its connections.
+        seconds=seconds,
+        warmup=0,
+        servers=BUFFERING,
+        server_options={"monopod": ("--buffer-memory", "128m", "--static", f"/static={APPS}")},
+        load=SlowHttpTest(path, options),
+        columns=("p50 ms", "p99 ms", "other %"),
+        around_seconds=ALONE_SECONDS + 3,
+        by_name=True,
+    )
+
+
 SCENARIOS: dict[str, Scenario] = {
     scenario.name: scenario
     for scenario in (
@@ -156,5 +177,10 @@ SCENARIOS: dict[str, Scenario] = {
         slow_clients("slow_clients", SlowClients(uploads=True, downloads=True)),
         overload("overload", Overload(keep_alive=True)),
         overload("overload_new_connections", Overload(keep_alive=False)),
+        attack("headers", 60, "/", "-H", "-i", "5", "-x", "24"),
+        attack("body", 90, "/upload", "-B", "-i", "5", "-s", "8192", "-x", "10"),
+        # monopod serves this one as a static file; for the others it is a path like any other.
+        attack("range", 60, "/static/slow_clients.py", "-R", "-a", "5", "-b", "3000"),
+        attack("read", 200, "/download", "-X", "-w", "256", "-y", "1024", "-n", "5", "-z", "32"),
     )
 }
