@@ -12,7 +12,6 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from process import AUTOGROUP
 from scenarios import Scenario
 from servers import HERE, Place, Server
 from slowhttptest import SlowHttpTest
@@ -21,9 +20,6 @@ ROOT = HERE.parent.parent
 VENV = ROOT / "target" / "bench-venv"
 REQUIREMENTS = HERE / "requirements.txt"
 LIBEV_HEADERS = ("/usr/include/ev.h", "/usr/include/libev/ev.h", "/usr/local/include/ev.h")
-
-FIRST = -15
-"""The niceness that --first asks for."""
 
 
 class Missing(Exception):
@@ -109,10 +105,11 @@ def find_monopod(given: Path | None) -> Path:
 
 
 def go_first() -> None:
-    """Lower the niceness of this process and of all it starts; each session has one of its own as well (man 7 sched)."""
-    os.setpriority(os.PRIO_PROCESS, 0, FIRST)
-    if AUTOGROUP.exists():
-        AUTOGROUP.write_text(str(FIRST))
+    """Give this process and all it starts real-time priority, before which ordinary work has to wait (man 7 sched)."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    except PermissionError as error:
+        raise Missing("--first needs root, or CAP_SYS_NICE") from error
 
 
 def versions(place: Place) -> dict[str, str]:

@@ -20,7 +20,6 @@ from servers import APPS
 
 READY_SECONDS = 20.0
 STOP_SECONDS = 10.0
-AUTOGROUP = Path("/proc/self/autogroup")
 # Settings of the caller's shell must not configure a peer behind the command line's back.
 FOREIGN = ("PYTHON", "VIRTUAL_ENV", "GRANIAN_", "GUNICORN_", "MONOPOD_", "WEB_CONCURRENCY", "FLASK_")
 
@@ -48,14 +47,6 @@ class Process:
     def __enter__(self) -> Process:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
         core = self.core
-
-        def prepare() -> None:
-            if core is not None:
-                os.sched_setaffinity(0, {core})
-            # The new session begins at 0, whatever the process inherited (man 7 sched, autogroup).
-            if (niceness := os.getpriority(os.PRIO_PROCESS, 0)) < 0 and AUTOGROUP.exists():
-                AUTOGROUP.write_text(str(niceness))
-
         with self.log.open("wb") as log:
             try:
                 self.child = subprocess.Popen(
@@ -66,7 +57,7 @@ class Process:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
-                    preexec_fn=prepare,
+                    preexec_fn=None if core is None else lambda: os.sched_setaffinity(0, {core}),
                 )
             except OSError as error:
                 raise ServerError(f"cannot start {self.command[0]}: {error.strerror}") from error
@@ -84,6 +75,16 @@ class Process:
             if time.monotonic() > deadline:
                 raise ServerError(f"not ready after {READY_SECONDS:.0f} s: {complaint}\n{self.log_end()}")
             time.sleep(0.02)
+        self.keep_policy()
+
+    def keep_policy(self) -> None:
+        """With --first, threads that gave themselves another policy, as monopod's IO thread does, get ours back."""
+        if (policy := os.sched_getscheduler(0)) != os.SCHED_RR:
+            return
+        for pid in usage.tree(self.pid):
+            with contextlib.suppress(OSError):
+                for thread in os.listdir(f"/proc/{pid}/task"):
+                    os.sched_setscheduler(int(thread), policy, os.sched_getparam(0))
 
     def log_end(self, lines: int = 30) -> str:
         text = self.log.read_text(errors="replace").splitlines()

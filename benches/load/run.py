@@ -64,7 +64,7 @@ def parser() -> Parser:
     made.add_argument(
         "--first",
         action="store_true",
-        help="server and load go before the other work on the machine, as far as the kernel allows (root)",
+        help="real-time priority for server and load, on a machine with other work (root)",
     )
     made.add_argument("--servers", type=names, help=f"some of {','.join(SERVERS)}; default: all there are")
     made.add_argument("--threads", type=counts, help="thread counts instead of the scenario's own, such as 1,8")
@@ -144,15 +144,11 @@ def main() -> int:
     try:
         plan = prepare(arguments)
         versions = environment.versions(plan.place)
+        if arguments.first:
+            environment.go_first()
     except environment.Missing as error:
         print(f"run.py: {error}", file=sys.stderr)
         return EX_UNAVAILABLE
-    if arguments.first:
-        try:
-            environment.go_first()
-        except OSError as error:
-            print(f"run.py: --first: {error.strerror}", file=sys.stderr)
-            return EX_UNAVAILABLE
     print(f"{plan.count()} runs, about {plan.estimate() / 60:.1f} minutes", flush=True)
     runs = []
     for run in plan.runs():

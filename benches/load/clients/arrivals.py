@@ -239,7 +239,7 @@ def main() -> int:
     plan = Plan(**json.loads(sys.argv[1]))
     # The load core is shared with the slow clients, for which the clock must not wait. Only root may ask for that.
     with contextlib.suppress(PermissionError):
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(2))
     arrivals = Arrivals(plan)
     signal.signal(signal.SIGTERM, arrivals.finish)
     arrivals.run()
