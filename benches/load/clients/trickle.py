@@ -25,6 +25,9 @@ PATTERN = b"".join(hashlib.sha256(b"%d" % number).digest() for number in range(1
 TWICE = memoryview(PATTERN + PATTERN)
 # Small, or the kernel would take the whole download at once and no client would be slow.
 RECEIVE_BUFFER = 32 * 1024
+# As over Ethernet. Loopback's segments of 64 KiB let the server's send buffer begin at megabytes, which would swallow a
+# download whole: the kernel would buffer for the slow client, whatever the server does.
+SEGMENT = 1448
 STEP = 0.25
 """Seconds between two pieces of one client."""
 TICK = 0.003
@@ -78,6 +81,7 @@ class Client:
     def life(self) -> Generator[float, None, None]:
         try:
             self.socket.setblocking(False)
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT)
             if self.downloads:
                 self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
             self.socket.connect_ex(("127.0.0.1", self.plan.port))
