@@ -20,6 +20,7 @@ CAPACITY_SECONDS = 4
 NORMAL_SECONDS = 4.0
 SETTLE_SECONDS = CLIENT_SECONDS + 1
 AFTER_SECONDS = 10.0
+IDLE_SECONDS = 120
 PROMPT = 0.05
 """Seconds within which a refusal is worth something to a client."""
 
@@ -85,7 +86,7 @@ class Overload:
 
     def wait_idle(self, target: Target) -> None:
         """Some servers go on for long with requests whose clients have left. The run's last check comes after that."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + IDLE_SECONDS
         while target.request.complaint(target.port) and time.monotonic() < deadline:
             time.sleep(0.5)
 
