@@ -14,7 +14,7 @@ use clap::error::ErrorKind;
 use crate::config::options;
 use crate::config::sources::{Env, lookup, platform_name};
 pub use crate::config::{Host, Origin, Resolved, StartError};
-use crate::sys::cgroup;
+use crate::sys::{cgroup, descriptors};
 
 /// What the operator asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -108,7 +108,8 @@ fn show_env(arg: Arg) -> Arg {
     arg.help(help).hide_default_value(true)
 }
 
-/// The facts of the host this process runs on. What cannot be found out is `None`.
+/// The facts of the host this process runs on. What cannot be found out is `None`. The limit of descriptors is raised
+/// first, as that is what the process then has.
 #[must_use]
 pub fn host(env: Env<'_>) -> Host {
     let limits = cgroup::limits();
@@ -117,6 +118,7 @@ pub fn host(env: Env<'_>) -> Host {
         cpus: limits.cpus.or_else(|| threads().map(f64::from)),
         memory_limit: limits.memory,
         machine_memory: cgroup::machine_memory(),
+        descriptors: descriptors::raise_limit(),
         in_container: lookup(env, "KUBERNETES_SERVICE_HOST").is_some()
             || ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists()),
         stdout_is_terminal: std::io::stdout().is_terminal(),
@@ -134,6 +136,7 @@ mod tests {
             cpus: None,
             memory_limit: None,
             machine_memory: None,
+            descriptors: 1024,
             in_container: false,
             stdout_is_terminal: false,
             cwd: directory.path().into(),

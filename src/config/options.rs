@@ -161,6 +161,11 @@ pub struct LimitOptions {
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s")]
     pub queue_timeout: Duration,
 
+    /// Client connections open at once; one more waits in the backlog, and the one idle longest between two requests is
+    /// closed for it [default: half of the limit of open files (ulimit -Hn) less 32, at most 524272]
+    #[arg(long, value_name = "N", value_parser = whole(1_usize, 1_048_576))]
+    pub max_connections: usize,
+
     /// Bodies held in memory by the whole process; beyond that they go to --temp-dir
     /// [default: a quarter of the memory limit; without one, of the machine's memory, at most 1g]
     #[arg(long, value_name = "SIZE", value_parser = memory)]

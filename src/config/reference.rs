@@ -32,6 +32,13 @@ A value that cannot be read, an unknown key and a wrong type stop the server wit
 variable, or the file and key (exit code 64 for the command line, 78 for the rest). Nothing wrong is ever replaced by a
 default.
 
+**Connections.** At the start the soft limit of open files is raised to the hard one (`ulimit -Hn`, `LimitNOFILE=`), at most to
+1048576: the usual soft limit of 1024 is there for programs that call `select()`, which cannot take a larger descriptor, and
+this server does not. Half of it, less 32, is the default of `--max-connections`, as an upload or an answer that went to
+disk has a descriptor beside its connection's; the 32 are Python's and the application's. Nothing else follows from it: no
+table, thread or buffer. An application that does call `select()` needs less than a thousand descriptors in all: give it
+`--max-connections 450`. Processes that the application starts inherit the raised limit.
+
 **Variables of platforms.** `PORT` stands for `--bind 0.0.0.0:$PORT` and `WEB_CONCURRENCY` for `--workers`; all rank below the
 `MONOPOD_…` variable of the same option and above the file. Blank counts as unset. As platforms set `WEB_CONCURRENCY` on
 their own, a value above 1 gives a warning and one worker. gunicorn's `FORWARDED_ALLOW_IPS` stands for

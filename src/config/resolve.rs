@@ -42,7 +42,7 @@ pub fn resolve(args: &[OsString], env: Env<'_>, host: &Host) -> Result<Resolved,
     let nothing = Layers::default();
     let typed = Reading::of(&command, &nothing, args)?;
     layers.offer_environment(&command, env)?;
-    let notes = layers.offer_platform(&command, env, &|id| typed.is_typed(id))?;
+    let mut notes = layers.offer_platform(&command, env, &|id| typed.is_typed(id))?;
     if let Some(file) = Reading::of(&command, &layers, args)?.file(host)? {
         for (arg, values) in file.values(&command)? {
             layers.offer(arg, values, Source::File(file.shown.clone()))?;
@@ -58,13 +58,15 @@ pub fn resolve(args: &[OsString], env: Env<'_>, host: &Host) -> Result<Resolved,
         .map_err(|error| StartError::software(options::sentence(&error, Some("An option without a default"))))?;
     reading.refuse_two_directories(&chosen.static_files.mounts)?;
     let settings = settings(chosen, reading.chdir(host)?, host);
+    notes.extend(host.warning_of(settings.limits.max_connections));
     let sizing = format!(
-        "{} found: {} threads, a queue of {}, {} of buffers, {} of static files in memory",
+        "{} found: {} threads, a queue of {}, {} of buffers, {} of static files in memory, {} connections",
         host.inputs(),
         settings.serve.threads,
         settings.limits.queue_size,
         about_size(settings.buffers.memory),
         about_size(settings.static_files.memory),
+        settings.limits.max_connections,
     );
     let origins = options::settable(&command).map(|arg| reading.origin(arg)).collect();
     Ok(Resolved { settings, origins, notes, sizing })
@@ -86,6 +88,7 @@ fn decisions<'a>(
             "threads" => (host.threads().to_string().into(), place.clone()),
             "queue_size" => (queue.to_string().into(), Source::Default),
             "stream_threads" => (sizing::stream_threads(threads).to_string().into(), Source::Default),
+            "max_connections" => (host.max_connections().to_string().into(), place.clone()),
             "buffer_memory" => (show_size(host.buffer_memory()).into(), place.clone()),
             "log_format" => (host.log_format().to_string().into(), place.clone()),
             "temp_dir" => lookup(env, "TMPDIR")
@@ -129,6 +132,7 @@ fn settings(options: Options, chdir: Option<PathBuf>, host: &Host) -> Settings {
             timeout: unless_zero(limits.timeout),
             queue_size: limits.queue_size,
             queue_timeout: limits.queue_timeout,
+            max_connections: limits.max_connections,
         },
         buffers: Buffers { memory: limits.buffer_memory, temp_dir: limits.temp_dir },
         edge: Edge { forwarded_allow_ips: TrustedPeers(edge.forwarded_allow_ips), proxy_protocol: edge.proxy_protocol },
@@ -154,6 +158,7 @@ mod tests {
             cpus: Some(1.2),
             memory_limit: Some(512 * MIB),
             machine_memory: Some(4096 * MIB),
+            descriptors: 1024,
             in_container: false,
             stdout_is_terminal: false,
             cwd: cwd.into(),
@@ -212,9 +217,26 @@ mod tests {
         assert_eq!(shown(&resolved, "venv"), "none (default)");
         assert_eq!(
             resolved.sizing,
-            "1.2 CPUs and a memory limit of 512m found: 8 threads, a queue of 128, 128m of buffers, 64m of static \
-             files in memory"
+            "1.2 CPUs, a memory limit of 512m and 1024 descriptors found: 8 threads, a queue of 128, 128m of buffers, 64m \
+             of static files in memory, 496 connections"
         );
+    }
+
+    #[test]
+    fn connections_come_from_the_descriptors_unless_somebody_sets_them() {
+        for (args, vars, expected, notes) in [
+            (&[][..], &[][..], "496 (default)", 0),
+            (&["--max-connections", "992"], &[], "992 (flag)", 0),
+            (&["--max-connections", "993"], &[], "993 (flag)", 1),
+            (&[], &[("MONOPOD_MAX_CONNECTIONS", "7")], "7 (env MONOPOD_MAX_CONNECTIONS)", 0),
+        ] {
+            let resolved = run("", args, vars).unwrap();
+            assert_eq!((shown(&resolved, "max-connections").as_str(), resolved.notes.len()), (expected, notes));
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let tight = run_on(&Host { descriptors: 20, ..host(directory.path()) }, &[], &[]).unwrap();
+        assert_eq!((tight.settings.limits.max_connections, tight.notes.len()), (1, 1));
+        assert!(run("", &["--max-connections", "0"], &[]).is_err());
     }
 
     #[test]

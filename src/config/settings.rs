@@ -143,6 +143,8 @@ pub struct Limits {
     pub queue_size: usize,
     /// How long a request may wait for a thread (`--queue-timeout`).
     pub queue_timeout: Duration,
+    /// Client connections open at once (`--max-connections`); at least 1.
+    pub max_connections: usize,
 }
 
 /// Where bodies wait.

@@ -1,4 +1,4 @@
-//! Defaults from the host: how CPUs and memory become threads, a queue, buffers and a cache.
+//! Defaults from the host: how CPUs, memory and descriptors become threads, a queue, buffers, a cache and connections.
 //!
 //! Pure functions of plain numbers; the facts are gathered by `cli`. Called by `resolve`. What the operator sets
 //! outranks all of it.
@@ -17,6 +17,8 @@ pub struct Host {
     pub memory_limit: Option<u64>,
     /// Bytes the machine has; `None`: unknown.
     pub machine_memory: Option<u64>,
+    /// Descriptors this process may have open.
+    pub descriptors: u64,
     /// Whether this is a container.
     pub in_container: bool,
     /// Whether people read the output as it is written.
@@ -64,6 +66,24 @@ impl Host {
         static_memory(limit.or(machine))
     }
 
+    /// The default number of client connections.
+    #[must_use]
+    pub fn max_connections(&self) -> usize {
+        max_connections(self.descriptors)
+    }
+
+    /// What to tell an operator who wants more connections than there are descriptors for.
+    #[must_use]
+    pub fn warning_of(&self, connections: usize) -> Option<String> {
+        let limit = self.descriptors;
+        (connections as u64 > limit.saturating_sub(OTHER_DESCRIPTORS)).then(|| {
+            format!(
+                "--max-connections {connections} is more than the limit of {limit} open files allows: raise that \
+                 (ulimit -Hn), or lower --max-connections."
+            )
+        })
+    }
+
     /// What the host has, in words: the inputs of every decision here.
     #[must_use]
     pub fn inputs(&self) -> String {
@@ -73,7 +93,7 @@ impl Host {
             (None, Some(machine)) => format!("no memory limit on a machine of {}", about_size(machine)),
             (None, None) => "unknown memory".to_owned(),
         };
-        format!("{cpus} and {memory}")
+        format!("{cpus}, {memory} and {} descriptors", self.descriptors)
     }
 }
 
@@ -96,6 +116,20 @@ pub const fn queue_size(threads: usize) -> usize {
 pub const fn stream_threads(threads: usize) -> usize {
     let many = threads.saturating_mul(16);
     if many < 512 { many } else { 512 }
+}
+
+/// Descriptors left to Python, its modules and the application, and to the server's own few.
+const OTHER_DESCRIPTORS: u64 = 32;
+/// More descriptors than these are not planned with: some container runtimes set the limit to 2³⁰, which says nothing
+/// of what the machine can bear.
+const MOST_DESCRIPTORS: u64 = 1 << 20;
+
+/// Client connections: half of the descriptors that are left, as one that uploads to disk, or is sent a file or an answer
+/// from there, needs a second one. At least 1. Nothing is allocated by this number.
+#[must_use]
+pub fn max_connections(descriptors: u64) -> usize {
+    let left = descriptors.min(MOST_DESCRIPTORS).saturating_sub(OTHER_DESCRIPTORS);
+    usize::try_from(left / 2).unwrap_or(usize::MAX).max(1)
 }
 
 /// Bytes of bodies in memory: a quarter of the limit; without one, a quarter of the machine's memory up to 1 GiB;
@@ -125,6 +159,7 @@ mod tests {
             cpus: Some(1.5),
             memory_limit,
             machine_memory,
+            descriptors: 1024,
             in_container: false,
             stdout_is_terminal: false,
             cwd: "/".into(),
@@ -157,6 +192,32 @@ mod tests {
     }
 
     #[test]
+    fn connections_take_half_of_the_descriptors() {
+        for (descriptors, expected) in [
+            (0, 1),
+            (32, 1),
+            (34, 1),
+            (36, 2),
+            (64, 16),
+            (1024, 496),
+            (65_536, 32_752),
+            (1 << 20, 524_272),
+            (1 << 30, 524_272),
+            (u64::MAX, 524_272),
+        ] {
+            assert_eq!(max_connections(descriptors), expected, "{descriptors}");
+        }
+    }
+
+    #[test]
+    fn more_connections_than_descriptors_are_warned_of() {
+        let host = host(None, None);
+        assert_eq!((host.max_connections(), host.warning_of(992)), (496, None));
+        let warning = host.warning_of(993).unwrap();
+        assert!(warning.starts_with("--max-connections 993 is more than the limit of 1024 open files"), "{warning}");
+    }
+
+    #[test]
     fn buffers_take_a_quarter() {
         for (limit, machine, expected) in [
             (Some(512 * MIB), Some(64 * GIB), 128 * MIB),
@@ -183,7 +244,7 @@ mod tests {
     fn a_limit_above_the_machine_is_no_limit() {
         let host = host(Some(64 * GIB), Some(8 * GIB));
         assert_eq!(host.buffer_memory(), GIB);
-        assert_eq!(host.inputs(), "1.5 CPUs and no memory limit on a machine of 8g");
+        assert_eq!(host.inputs(), "1.5 CPUs, no memory limit on a machine of 8g and 1024 descriptors");
     }
 
     #[test]

@@ -1,73 +1,106 @@
-//! Takes connections from a listener and gives each its own task.
+//! Takes connections from a listener, each with a permit, and gives each its own task.
 //!
 //! An accept error never ends the loop and never spins it: out of descriptors, it says so once and waits until
 //! some are free.
 
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::listen::Listener;
+use super::permits::{Permit, Permits};
 use crate::exchange::Client;
-use crate::sys::fd::off_standard;
+use crate::sys::fd;
 
 /// The pause after an error that only time mends.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
 /// What to do with each accepted connection.
 pub trait Serve: Clone + Send + 'static {
-    /// Serves `client` on `stream` in a task of its own; returns at once.
-    fn serve<S>(&self, stream: S, client: Client)
+    /// Serves `client` on `stream` in a task of its own, which keeps `permit`; returns at once.
+    fn serve<S>(&self, stream: S, client: Client, permit: Permit)
     where
         S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static;
 }
 
-/// Accepts until the future is dropped; dropping it closes the listener.
+/// Accepts until the future is dropped; dropping it closes the listener. Each connection gets one of `permits`, which
+/// other listeners may share: a listener that nobody comes to holds none.
 ///
 /// # Errors
 /// When the runtime cannot take the listener.
-pub async fn accept(listener: Listener, serve: impl Serve) -> io::Result<()> {
+pub async fn accept(listener: Listener, permits: Arc<Permits>, serve: impl Serve) -> io::Result<()> {
     match listener {
         Listener::Tcp { listener, local } => {
             let listener = TcpListener::from_std(listener)?;
-            let mut trouble = Trouble::default();
-            loop {
-                match listener.accept().await.and_then(|(stream, peer)| Ok((off_standard_tcp(stream)?, peer))) {
-                    Ok((stream, peer)) => {
-                        trouble.over();
-                        serve.serve(stream, Client::tcp(peer, local));
-                    }
-                    Err(error) => trouble.pause(&error).await,
-                }
-            }
+            let next = |cx: &mut Context<'_>| {
+                let accepted = listener.poll_accept(cx);
+                accepted.map(|accepted| {
+                    let (stream, peer) = accepted?;
+                    Ok((off_standard_tcp(stream)?, Client::tcp(peer, local)))
+                })
+            };
+            accept_all(&listener, next, &permits, serve).await
         }
         Listener::Unix { listener, own, .. } => {
             let listener = UnixListener::from_std(listener)?;
             // Kept until the loop ends.
             let _own = own;
-            let mut trouble = Trouble::default();
-            loop {
-                match listener.accept().await.and_then(|(stream, _)| off_standard_unix(stream)) {
-                    Ok(stream) => {
-                        trouble.over();
-                        serve.serve(stream, Client::unix());
-                    }
-                    Err(error) => trouble.pause(&error).await,
-                }
-            }
+            let next = |cx: &mut Context<'_>| {
+                let accepted = listener.poll_accept(cx);
+                accepted.map(|accepted| Ok((off_standard_unix(accepted?.0)?, Client::unix())))
+            };
+            accept_all(&listener, next, &permits, serve).await
         }
     }
 }
 
-/// See [`off_standard`]; costs nothing where the number is any other.
+/// Accepts by `next` what waits at `listener`, for ever.
+async fn accept_all<S>(
+    listener: &(impl AsFd + Sync),
+    next: impl Fn(&mut Context<'_>) -> Poll<io::Result<(S, Client)>>,
+    permits: &Arc<Permits>,
+    serve: impl Serve,
+) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
+{
+    let mut trouble = Trouble::default();
+    let mut permit = None;
+    loop {
+        let accepted = poll_fn(|cx| match permit.take().or_else(|| permits.try_take()) {
+            // Given back while there is nobody to accept.
+            Some(permit) => next(cx).map(|accepted| Some((accepted, permit))),
+            None => Poll::Ready(None),
+        });
+        match accepted.await {
+            Some((Ok((stream, client)), permit)) => {
+                trouble.over();
+                serve.serve(stream, client, permit);
+            }
+            Some((Err(error), permit)) => {
+                drop(permit);
+                trouble.pause(&error).await;
+            }
+            None => match fd::watch(listener.as_fd()) {
+                Ok(backlog) => permit = permits.take(async { drop(backlog.readable().await) }).await,
+                Err(error) => trouble.pause(&error).await,
+            },
+        }
+    }
+}
+
+/// See [`fd::off_standard`]; costs nothing where the number is any other.
 fn off_standard_tcp(stream: TcpStream) -> io::Result<TcpStream> {
     if stream.as_raw_fd() > libc::STDERR_FILENO {
         return Ok(stream);
     }
-    TcpStream::from_std(off_standard(stream.into_std()?.into())?.into())
+    TcpStream::from_std(fd::off_standard(stream.into_std()?.into())?.into())
 }
 
 /// The same for a Unix socket.
@@ -75,7 +108,7 @@ fn off_standard_unix(stream: UnixStream) -> io::Result<UnixStream> {
     if stream.as_raw_fd() > libc::STDERR_FILENO {
         return Ok(stream);
     }
-    UnixStream::from_std(off_standard(stream.into_std()?.into())?.into())
+    UnixStream::from_std(fd::off_standard(stream.into_std()?.into())?.into())
 }
 
 #[derive(Default)]

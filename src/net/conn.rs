@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::io;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -14,6 +15,9 @@ use hyper_util::server::graceful::Watcher;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tower::Service;
+
+use super::permits::Permit;
+use crate::stack::turns::Turns;
 
 /// Bytes of head and body that hyper reads ahead of us, at least; it holds the largest head that the guard lets pass.
 const READ_AHEAD: usize = 128 * 1024;
@@ -29,14 +33,22 @@ pub struct Options {
     pub headers: usize,
 }
 
-/// Serves requests on `stream` until either side closes it, or `drain` asks and the request in flight is done.
-pub async fn serve<S, T, B>(stream: S, options: Options, service: T, drain: Watcher)
-where
+/// Serves requests on `stream` until either side closes it, or `drain` asks and the request in flight is done. `permit`
+/// is held until then, and may ask too, while the connection of `turns` is idle.
+pub async fn serve<S, T, B>(
+    stream: S,
+    options: Options,
+    service: T,
+    drain: Watcher,
+    mut permit: Permit,
+    turns: Arc<Turns>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     T: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     T::Future: Send,
     B: Body<Data = Bytes, Error = io::Error> + Send + 'static,
 {
+    permit.register(turns).await;
     let mut http = http1::Builder::new();
     // pipeline_flush stays off: with it hyper takes the whole body into memory, whatever the client reads.
     http.keep_alive(options.keep_alive).max_buf_size(options.head.max(READ_AHEAD));

@@ -6,5 +6,6 @@ pub mod accept;
 pub mod conn;
 pub mod guard;
 pub mod listen;
+pub mod permits;
 pub mod proxy_protocol;
 pub mod stream;

@@ -127,7 +127,7 @@ impl<S: AsFd> Stream<S> {
             let verdict = self.framer.check(arrived);
             self.heads_came(verdict.heads);
             if verdict.refused.is_none() {
-                self.held.extend_from_slice(&arrived[verdict.pass..]);
+                self.hold(&arrived[verdict.pass..]);
             }
             buf.set_filled(before + verdict.pass);
             verdict.refused
@@ -138,6 +138,7 @@ impl<S: AsFd> Stream<S> {
             self.heads_came(verdict.heads);
             let passed = self.held.split_to(verdict.pass);
             self.passed.unsplit(passed);
+            self.turns.set_reading(!self.held.is_empty());
             verdict.refused
         };
         match refused {
@@ -147,6 +148,14 @@ impl<S: AsFd> Stream<S> {
                 self.cut(fault.reason);
                 self.end = End::Broken(fault);
             }
+        }
+    }
+
+    /// Keeps the beginning of a head, if there is one.
+    fn hold(&mut self, head: &[u8]) {
+        if !head.is_empty() {
+            self.held.extend_from_slice(head);
+            self.turns.set_reading(true);
         }
     }
 
@@ -178,7 +187,11 @@ impl<S: AsFd> Stream<S> {
         let (since, limit) = if in_head || self.turns.is_new() {
             (Some(*self.waiting_since.get_or_insert_with(Instant::now)), self.timeouts.header)
         } else {
-            (self.turns.idle_since().filter(|_| self.framer.is_in_head()), self.timeouts.keep_alive)
+            let idle = self.turns.idle_since().filter(|_| self.framer.is_in_head());
+            if idle.is_some() && self.turns.is_asked_to_leave() {
+                return Poll::Ready(());
+            }
+            (idle, self.timeouts.keep_alive)
         };
         let Some(limit) = limit else { return Poll::Pending };
         let Some(since) = since else {
@@ -214,7 +227,7 @@ impl<S: AsFd + AsyncRead + Unpin> AsyncRead for Stream<S> {
             let Poll::Ready(read) = Pin::new(&mut this.inner).poll_read(cx, buf)? else {
                 ready!(this.poll_deadline(cx));
                 if this.passed.is_empty() {
-                    // Idle for too long: hyper takes it for the client's end and closes.
+                    // Idle for too long, or asked to make room: hyper takes it for the client's end and closes.
                     return Poll::Ready(Ok(()));
                 }
                 continue;
@@ -235,12 +248,17 @@ impl<S: AsFd + AsyncWrite + Unpin> Stream<S> {
     /// Runs the write timer while the client takes nothing.
     fn timed<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.blocked_since = None;
+            if self.blocked_since.take().is_some() {
+                self.turns.set_blocked(false);
+            }
             return written;
         }
+        let since = *self.blocked_since.get_or_insert_with(|| {
+            self.turns.set_blocked(true);
+            Instant::now()
+        });
         let Some(limit) = self.timeouts.write else { return Poll::Pending };
-        let deadline = *self.blocked_since.get_or_insert_with(Instant::now) + limit;
-        ready!(self.write_timer.poll(cx, deadline));
+        ready!(self.write_timer.poll(cx, since + limit));
         self.cut("write-timeout");
         tracing::debug!(reason = "write-timeout", "a client took nothing of its response for too long");
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
@@ -356,5 +374,70 @@ impl Timer {
             sleep.as_mut().reset(deadline);
         }
         Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::UnixStream;
+
+    /// A connection that has answered one request, and its other end.
+    fn answered() -> (Stream<UnixStream>, UnixStream, Arc<Turns>) {
+        let limits = HeadLimits { request_line: 8192, header: 8192, headers: 8192, count: 100 };
+        let timeouts = Timeouts { header: None, keep_alive: None, write: None };
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let turns = Arc::new(Turns::default());
+        turns.come(1);
+        turns.end();
+        (Stream::new(ours, limits, timeouts, Arc::clone(&turns)), theirs, turns)
+    }
+
+    /// What the future gives when it is polled once.
+    async fn at_once<F: Future>(future: F) -> Option<F::Output> {
+        let mut future = pin!(future);
+        poll_fn(|cx| match future.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn who_is_asked_to_leave_closes_while_nothing_of_a_next_head_is_here() {
+        let mut buffer = [0; 100];
+        let (mut stream, _theirs, turns) = answered();
+        assert!(at_once(stream.read(&mut buffer)).await.is_none());
+        turns.ask_to_leave();
+        assert_eq!(at_once(stream.read(&mut buffer)).await.unwrap().unwrap(), 0);
+
+        let (mut stream, mut theirs, turns) = answered();
+        theirs.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        stream.inner.readable().await.unwrap();
+        assert!(at_once(stream.read(&mut buffer)).await.is_none());
+        assert!(turns.idle_since().is_none());
+        turns.ask_to_leave();
+        assert!(at_once(stream.read(&mut buffer)).await.is_none());
+        theirs.write_all(b"Host: a\r\n\r\n").await.unwrap();
+        assert_eq!(stream.read(&mut buffer).await.unwrap(), 27);
+        turns.end();
+        assert!(turns.idle_since().is_some() && !turns.is_asked_to_leave());
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_not_idle_before_its_answer_is_taken() {
+        let (mut stream, mut theirs, turns) = answered();
+        let answer = vec![7; 1 << 24];
+        let ended = turns.idle_since().unwrap();
+        let mut writing = pin!(stream.write_all(&answer));
+        assert!(at_once(writing.as_mut()).await.is_none());
+        assert!(turns.idle_since().is_none());
+        let mut taken = vec![0; 1 << 24];
+        let (wrote, read) = tokio::join!(writing, theirs.read_exact(&mut taken));
+        assert!(wrote.is_ok() && read.is_ok());
+        assert!(turns.idle_since().unwrap() > ended);
     }
 }

@@ -23,6 +23,7 @@ use crate::net::accept::{self, Serve};
 use crate::net::conn;
 use crate::net::guard::HeadLimits;
 use crate::net::listen::Listener;
+use crate::net::permits::{Permit, Permits};
 use crate::net::proxy_protocol::{self, Source};
 use crate::net::stream::{Stream, Timeouts};
 use crate::stack::identify::Trust;
@@ -135,6 +136,7 @@ async fn serve(wiring: Wiring, ready: Ready, signals: &mut Signals) -> io::Resul
     tokio::spawn(async move { tended.app.backend.tend().await });
 
     let connections = Arc::new(GracefulShutdown::new());
+    let permits = Permits::new(wiring.settings.limits.max_connections);
     let mut accepting = JoinSet::new();
     for listener in listeners {
         let serve = Connections {
@@ -142,7 +144,7 @@ async fn serve(wiring: Wiring, ready: Ready, signals: &mut Signals) -> io::Resul
             drain: Arc::clone(&connections),
             edge: Edge::new(&wiring.settings),
         };
-        accepting.spawn(accept::accept(listener, serve));
+        accepting.spawn(accept::accept(listener, Arc::clone(&permits), serve));
     }
     tracing::info!("{line}");
 
@@ -217,7 +219,7 @@ impl Edge {
 }
 
 impl Serve for Connections {
-    fn serve<S>(&self, stream: S, client: Client)
+    fn serve<S>(&self, stream: S, client: Client, permit: Permit)
     where
         S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
     {
@@ -225,26 +227,27 @@ impl Serve for Connections {
         let client = Client { is_trusted: trust.has_peer(client.peer), ..client };
         let connected = self.front.metrics.connect();
         match (self.edge.proxy_protocol, client.is_trusted) {
-            (true, true) => drop(tokio::spawn(self.behind_proxy(stream, client, connected))),
+            (true, true) => drop(tokio::spawn(self.behind_proxy(stream, client, connected, permit))),
             (true, false) => {
                 trust.warn_of(client.peer, "a PROXY protocol header");
-                self.begin(stream, client, connected);
+                self.begin(stream, client, connected, permit);
             }
-            (false, _) => self.begin(stream, client, connected),
+            (false, _) => self.begin(stream, client, connected, permit),
         }
     }
 }
 
 impl Connections {
     /// Serves HTTP from here on.
-    fn begin<S>(&self, stream: S, client: Client, connected: Connected)
+    fn begin<S>(&self, stream: S, client: Client, connected: Connected, permit: Permit)
     where
         S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
     {
         let turns = Arc::new(Turns::default());
         let stack = stack::stack(&self.front, &Arc::new(client), &turns);
-        let stream = Stream::new(stream, self.edge.head, self.edge.timeouts, turns).counted(connected);
-        tokio::spawn(conn::serve(stream, self.edge.options, stack, self.drain.watcher()));
+        let stream = Stream::new(stream, self.edge.head, self.edge.timeouts, Arc::clone(&turns)).counted(connected);
+        let drain = self.drain.watcher();
+        tokio::spawn(conn::serve(stream, self.edge.options, stack, drain, permit, turns));
     }
 
     /// Reads the PROXY header first. A drain does not wait for it: who has not sent one has sent no request.
@@ -253,6 +256,7 @@ impl Connections {
         mut stream: S,
         proxy: Client,
         connected: Connected,
+        permit: Permit,
     ) -> impl Future<Output = ()> + Send + 'static
     where
         S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
@@ -274,7 +278,7 @@ impl Connections {
                 }
             };
             if let Some(drain) = drain.upgrade() {
-                Self { front, drain, edge }.begin(stream, client, connected);
+                Self { front, drain, edge }.begin(stream, client, connected, permit);
             }
         }
     }

@@ -1,7 +1,8 @@
 //! Whose turn it is on one connection: how many requests came, how many are answered, and which one was refused.
 //!
 //! `net/stream` checks bytes ahead of the stack; what it refuses must be answered after everything that came before,
-//! so the verdict waits here until its turn. It also tells `net/stream` when the connection is idle.
+//! so the verdict waits here until its turn. It also tells `net/stream` when the connection is idle, and by it
+//! `net/permits` asks an idle connection to make room.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -23,6 +24,12 @@ pub struct Turns {
     /// When the last response ended, in nanoseconds after `epoch`.
     ended_at: AtomicU64,
     epoch: Instant,
+    /// A part of the next head has been read.
+    reading: AtomicBool,
+    /// The client does not take what is written to it.
+    blocked: AtomicBool,
+    /// The number of answered requests at which the connection is to close; `NEVER` until it is asked to.
+    leave_at: AtomicU64,
     /// A response that only the connection's end delimits broke off.
     broken: AtomicBool,
     /// The last request that will come, and why it was refused.
@@ -30,6 +37,9 @@ pub struct Turns {
     /// Why the stream ended the connection, or a body, under a request.
     cut: OnceLock<&'static str>,
 }
+
+/// More requests than a connection can have.
+const NEVER: u64 = u64::MAX;
 
 impl Default for Turns {
     fn default() -> Self {
@@ -39,6 +49,9 @@ impl Default for Turns {
             ended: AtomicU64::new(0),
             ended_at: AtomicU64::new(0),
             epoch: Instant::now(),
+            reading: AtomicBool::new(false),
+            blocked: AtomicBool::new(false),
+            leave_at: AtomicU64::new(NEVER),
             broken: AtomicBool::new(false),
             refused: OnceLock::new(),
             cut: OnceLock::new(),
@@ -68,9 +81,13 @@ impl Turns {
     pub fn end(&self) -> Instant {
         let now = Instant::now();
         self.ended.fetch_add(1, Ordering::Relaxed);
+        self.idle_from(now);
+        now
+    }
+
+    fn idle_from(&self, now: Instant) {
         let nanos = u64::try_from(now.duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX);
         self.ended_at.store(nanos, Ordering::Relaxed);
-        now
     }
 
     /// The stream ends the connection, or the body of a request, for `reason`. False: it had one already.
@@ -84,6 +101,31 @@ impl Turns {
         self.cut.get().copied()
     }
 
+    /// Whether the stream has a part of the next head, so that the connection is not idle any more.
+    pub fn set_reading(&self, reading: bool) {
+        self.reading.store(reading, Ordering::Relaxed);
+    }
+
+    /// Whether the client takes nothing of what is written: an answer that has ended here has not ended there. A
+    /// connection is idle from the moment that it is not blocked any more.
+    pub fn set_blocked(&self, blocked: bool) {
+        self.blocked.store(blocked, Ordering::Relaxed);
+        if !blocked {
+            self.idle_from(Instant::now());
+        }
+    }
+
+    /// Asks an idle connection to close; another request makes it void.
+    pub fn ask_to_leave(&self) {
+        self.leave_at.store(self.ended.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// The connection is to close if it is idle.
+    #[must_use]
+    pub fn is_asked_to_leave(&self) -> bool {
+        self.leave_at.load(Ordering::Relaxed) == self.ended.load(Ordering::Relaxed)
+    }
+
     /// A response broke off, and a regular end of the connection would look like its own.
     pub fn break_off(&self) {
         self.broken.store(true, Ordering::Relaxed);
@@ -95,10 +137,12 @@ impl Turns {
         self.broken.load(Ordering::Relaxed)
     }
 
-    /// Since when everything that came is answered; `None`: something is not.
+    /// Since when everything that came is answered and taken, and nothing of a next head is here; `None`: it is not so.
     #[must_use]
     pub fn idle_since(&self) -> Option<Instant> {
-        let idle = self.came.load(Ordering::Relaxed) == self.ended.load(Ordering::Relaxed);
+        let idle = self.came.load(Ordering::Relaxed) == self.ended.load(Ordering::Relaxed)
+            && !self.reading.load(Ordering::Relaxed)
+            && !self.blocked.load(Ordering::Relaxed);
         idle.then(|| self.epoch + Duration::from_nanos(self.ended_at.load(Ordering::Relaxed)))
     }
 

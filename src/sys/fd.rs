@@ -1,8 +1,11 @@
-//! Descriptors that come from elsewhere: from Python objects and from the process that started us.
+//! Descriptors that come from elsewhere (Python objects, the process that started us) or that are watched beside tokio.
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// A duplicate of descriptor `number` (close-on-exec), which the caller owns.
 ///
@@ -41,6 +44,16 @@ pub fn off_standard(fd: OwnedFd) -> io::Result<OwnedFd> {
     // The number is no longer this descriptor's to close.
     let _ = fd.into_raw_fd();
     Ok(moved)
+}
+
+/// Watches a duplicate of `fd` for something to read, or to accept, which nobody takes by that. Call within the runtime.
+///
+/// # Errors
+/// `EMFILE` at the limit of descriptors, or what `epoll_ctl(2)` says.
+pub fn watch(fd: BorrowedFd<'_>) -> io::Result<AsyncFd<OwnedFd>> {
+    let owned = fd.try_clone_to_owned()?;
+    // SAFETY: an `OwnedFd` is open, and the same descriptor, until it is dropped, which `AsyncFd` does last.
+    Ok(unsafe { AsyncFd::register_with_interest(owned, Interest::READABLE) }?)
 }
 
 /// Whether `file` is one that the kernel makes up as it is read (procfs, sysfs), whatever size it states.

@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 pub mod cgroup;
+pub mod descriptors;
 pub mod fd;
 pub mod process;
 pub mod signals;

@@ -43,11 +43,16 @@ class Face:
         return [self.path, *([subcommand] if subcommand else []), *args, *options]
 
     def run(
-        self, subcommand: str, *args: str, cwd: Path = APPS, env: Mapping[str, str] | None = None
+        self,
+        subcommand: str,
+        *args: str,
+        cwd: Path = APPS,
+        env: Mapping[str, str] | None = None,
+        within: tuple[str, ...] = (),
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command that is to end by itself."""
+        """Run a command that is to end by itself; `within` as in `Server`."""
         return subprocess.run(
-            self.command(subcommand, *args),
+            [*within, *self.command(subcommand, *args)],
             cwd=cwd,
             env=environment(env),
             stdin=subprocess.DEVNULL,
@@ -88,9 +93,11 @@ class Server:
         pass_fds: tuple[int, ...] = (),
         subcommand: str | None = "serve",
         stderr: int | IO[bytes] = subprocess.STDOUT,
+        within: tuple[str, ...] = (),
     ) -> None:
         options = [*(part for address in bind for part in ("--bind", address)), "--log-format", "text", *args]
-        self.command = face.command(subcommand, *([target] if target else []), *options)
+        # `within` is a command that sets something up and then becomes the server: `prlimit --nofile=64`.
+        self.command = [*within, *face.command(subcommand, *([target] if target else []), *options)]
         self._process = subprocess.Popen(
             self.command,
             cwd=cwd,
@@ -224,6 +231,11 @@ class Server:
         fields = {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
         total, peak, anonymous = (int(fields[name][0]) * 1024 for name in ("VmRSS", "VmHWM", "RssAnon"))
         return Memory(total, peak, anonymous)
+
+    def cpu_seconds(self) -> float:
+        """CPU time used so far, by all threads."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def forget_peak(self) -> None:
         """Make the present resident memory the peak (proc(5), clear_refs)."""
