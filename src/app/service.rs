@@ -15,10 +15,12 @@ use hyper::ext::ReasonPhrase;
 
 use super::backend::{Backend, InFlight};
 use super::body::AppBody;
+use crate::config::body_sizes::BodySizes;
 use crate::exchange::replies::Reply;
 use crate::exchange::request::BodyLimits;
 use crate::exchange::{Client, Job, Replies, RequestHead, Spool, Spooled, Waiting, request};
 use crate::semantics::fault::{Blame, Fault};
+use crate::semantics::path::path_info;
 use crate::semantics::request_start;
 use crate::telemetry::metrics::Metrics;
 
@@ -27,8 +29,13 @@ pub struct App {
     pub backend: Backend,
     pub replies: Replies,
     pub spool: Spool,
+    /// Of paths without a size of their own.
     pub body_limits: BodyLimits,
     pub metrics: Arc<Metrics>,
+    /// `--max-body-size`.
+    pub body_sizes: BodySizes,
+    /// `--root-path`, below which these sizes are for.
+    pub root_path: String,
 }
 
 impl App {
@@ -64,7 +71,9 @@ impl App {
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let (parts, body) = request.into_parts();
-        let body = request::collect(body, &self.body_limits, &self.spool, &self.metrics.request_bytes).await?;
+        let size = self.body_sizes.at(&path_info(parts.uri.path(), &self.root_path));
+        let limits = BodyLimits { size, ..self.body_limits };
+        let body = request::collect(body, &limits, &self.spool, &self.metrics.request_bytes).await?;
         self.submit(parts, body, client)?.await
     }
 }

@@ -61,7 +61,7 @@ fn port(text: &str) -> Option<u16> {
 }
 
 /// Whether `path` is a plain absolute URL path: no empty, `.` or `..` segment and nothing that would need escaping.
-fn is_plain_path(path: &str) -> bool {
+pub(super) fn is_plain_path(path: &str) -> bool {
     let inside = path.strip_prefix('/').map(|rest| rest.strip_suffix('/').unwrap_or(rest));
     inside.is_some_and(|inside| inside.split('/').all(|segment| !matches!(segment, "" | "." | "..")))
         && !path.contains(|c: char| c.is_control() || c.is_whitespace() || matches!(c, '?' | '#' | '%' | '\\'))

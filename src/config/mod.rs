@@ -6,6 +6,7 @@
 //! facts are handed in. Never reads the process environment and never logs.
 
 pub mod addresses;
+pub mod body_sizes;
 pub mod error;
 mod file;
 pub mod options;

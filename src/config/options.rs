@@ -19,10 +19,11 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Args};
 
 use super::addresses::{bind, mount, root_path};
+use super::body_sizes::{self, BodySize, body_size};
 use super::settings::{Bind, LogFormat, Mount};
 use super::trusted::{Trusted, trusted};
 use super::values::{
-    boolean, duration, head_size, level, log_format, memory, size, size_or_zero, target, whole, workers,
+    boolean, duration, head_size, level, log_format, memory, show_size, size_or_zero, target, whole, workers,
 };
 
 /// All options, one struct per heading of `--help`.
@@ -112,9 +113,11 @@ pub struct StaticOptions {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitOptions {
-    /// Largest request body; a larger one is answered 413
-    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "100m")]
-    pub max_body_size: u64,
+    /// Largest request body; a larger one is answered 413. /PREFIX=SIZE is for the paths at and below /PREFIX (below
+    /// --root-path, decoded), the longest counts; repeatable, and of two for the same paths the last counts
+    #[arg(long, value_name = "[/PREFIX=]SIZE", value_parser = body_size,
+          default_value = show_size(body_sizes::DEFAULT))]
+    pub max_body_size: Vec<BodySize>,
 
     /// Longest request line; a longer one is answered 414
     #[arg(long, value_name = "SIZE", value_parser = head_size, default_value = "8k")]

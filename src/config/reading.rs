@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches};
 
+use super::body_sizes::{BodySize, BodySizes};
 use super::error::StartError;
 use super::file::{self, File};
 use super::options;
@@ -114,9 +115,12 @@ impl<'a> Reading<'a> {
     pub fn origin(&self, arg: &Arg) -> Origin {
         let id = arg.get_id().as_str();
         let written = || self.matches.get_raw(id).unwrap_or_default().map(|value| value.to_string_lossy().into_owned());
-        let values: Vec<String> = match self.matches.try_get_many::<Bind>(id) {
-            Ok(Some(binds)) => binds.map(ToString::to_string).collect(),
-            _ => written().collect(),
+        let values: Vec<String> = if let Ok(Some(binds)) = self.matches.try_get_many::<Bind>(id) {
+            binds.map(ToString::to_string).collect()
+        } else if let Ok(Some(sizes)) = self.matches.try_get_many::<BodySize>(id) {
+            BodySizes::new(&sizes.cloned().collect::<Vec<_>>()).shown()
+        } else {
+            written().collect()
         };
         let value = if values.is_empty() { "none".to_owned() } else { values.join(", ") };
         Origin { option: options::key(arg), value, source: self.source(arg) }

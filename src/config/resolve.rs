@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::{Arg, FromArgMatches};
 
+use super::body_sizes::BodySizes;
 use super::error::StartError;
 use super::options::{self, Options};
 use super::reading::{Origin, Reading};
@@ -120,7 +121,7 @@ fn settings(options: Options, chdir: Option<PathBuf>, host: &Host) -> Settings {
             memory: host.static_memory(),
         },
         limits: Limits {
-            max_body_size: limits.max_body_size,
+            max_body_size: BodySizes::new(&limits.max_body_size),
             max_request_line: usize::try_from(limits.max_request_line).unwrap_or(usize::MAX),
             max_header_size: usize::try_from(limits.max_header_size).unwrap_or(usize::MAX),
             max_headers: limits.max_headers,
@@ -208,7 +209,8 @@ mod tests {
         assert_eq!((settings.serve.workers, settings.serve.backlog), (1, 2048));
         assert_eq!((&settings.serve.target, settings.serve.root_path.as_str()), (&None, ""));
         assert_eq!((settings.static_files.max_age, settings.static_files.memory), (Duration::from_mins(1), 64 * MIB));
-        assert_eq!((settings.limits.max_body_size, settings.limits.queue_size), (100 * MIB, 128));
+        assert_eq!(settings.limits.max_body_size, BodySizes::new(&[]));
+        assert_eq!((settings.limits.max_body_size.at(b"/"), settings.limits.queue_size), (100 * MIB, 128));
         assert_eq!(settings.limits.queue_timeout, Duration::from_secs(10));
         assert_eq!((settings.buffers.memory, settings.buffers.temp_dir.as_path()), (128 * MIB, "/var/tmp".as_ref()));
         assert_eq!(settings.life.graceful_timeout, Duration::from_secs(25));
@@ -220,6 +222,28 @@ mod tests {
             "1.2 CPUs, a memory limit of 512m and 1024 descriptors found: 8 threads, a queue of 128, 128m of buffers, 64m \
              of static files in memory, 496 connections"
         );
+    }
+
+    #[test]
+    fn body_sizes_come_as_a_list_from_every_layer() {
+        let file = "max-body-size = ['5m', '/up=1g']";
+        for (file, args, vars, expected) in [
+            ("", &[][..], &[][..], "100m (default)"),
+            ("max-body-size = 1024", &[], &[], "1k (file monopod.toml)"),
+            ("max-body-size = '/up=1g'", &[], &[], "100m, /up=1g (file monopod.toml)"),
+            (file, &[], &[], "5m, /up=1g (file monopod.toml)"),
+            (file, &[], &[("MONOPOD_MAX_BODY_SIZE", "/a=1, 2m")], "2m, /a=1 (env MONOPOD_MAX_BODY_SIZE)"),
+            (
+                file,
+                &["--max-body-size", "1m", "--max-body-size=/b/c=3", "--max-body-size", "2m"],
+                &[],
+                "2m, /b/c=3 (flag)",
+            ),
+        ] {
+            assert_eq!(shown(&run(file, args, vars).unwrap(), "max-body-size"), expected);
+        }
+        let refused = run("", &["--max-body-size", "/=1m"], &[]).unwrap_err().to_string();
+        assert!(refused.starts_with("--max-body-size wants a size, or /PREFIX=SIZE"), "{refused}");
     }
 
     #[test]

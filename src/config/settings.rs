@@ -7,6 +7,7 @@ use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::body_sizes::BodySizes;
 use super::trusted::TrustedPeers;
 
 /// Everything the server was told, or worked out for itself, before it starts.
@@ -119,8 +120,8 @@ pub struct StaticFiles {
 /// What a client may cost.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limits {
-    /// Largest request body in bytes (`--max-body-size`); at least 1.
-    pub max_body_size: u64,
+    /// Largest request body, by path (`--max-body-size`).
+    pub max_body_size: BodySizes,
     /// Longest request line in bytes (`--max-request-line`).
     pub max_request_line: usize,
     /// Longest header in bytes (`--max-header-size`); all headers of a request may be four times as long.

@@ -20,7 +20,7 @@ use crate::telemetry::metrics::Counter;
 /// What a request body may cost.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyLimits {
-    /// Bytes at most (`--max-body-size`).
+    /// Bytes at most (`--max-body-size`, of the request's path).
     pub size: u64,
     /// How long it may stand still (`--body-timeout`); `None`: for ever.
     pub stall: Option<Duration>,

@@ -69,6 +69,13 @@ pub fn below_root<'a>(path: &'a str, root_path: &str) -> &'a str {
     }
 }
 
+/// PATH_INFO: the path below `root_path`, its escapes decoded whatever they stand for, as an application gets it.
+#[must_use]
+pub fn path_info<'a>(path: &'a str, root_path: &str) -> Cow<'a, [u8]> {
+    let path = below_root(path, root_path);
+    if path.contains('%') { percent_decode_str(path).into() } else { Cow::Borrowed(path.as_bytes()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +130,22 @@ mod tests {
             assert_eq!(in_ascii(target), expected);
         }
         assert!(matches!(in_ascii("/static/app.css"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn path_info_is_decoded_without_a_judgement() {
+        for (path, root_path, expected) in [
+            ("/a/b", "", &b"/a/b"[..]),
+            ("/app/a%2Fb", "/app", b"/a/b"),
+            ("/app", "/app", b""),
+            ("/%61pp/x", "/app", b"/app/x"),
+            ("/a%ff%zz%", "", b"/a\xff%zz%"),
+            ("/a/../b", "", b"/a/../b"),
+            ("/a%252fb", "", b"/a%2fb"),
+        ] {
+            assert_eq!(&*path_info(path, root_path), expected, "{path}");
+        }
+        assert!(matches!(path_info("/app/plain", "/app"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -6,12 +6,11 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
-use percent_encoding::percent_decode;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use crate::exchange::{Client, RequestHead};
-use crate::semantics::path::below_root;
+use crate::semantics::path::{below_root, path_info};
 use crate::telemetry::metrics::{DroppedHeader, Metrics};
 
 /// Headers that common clients and proxies send; their environ keys are made once.
@@ -219,12 +218,7 @@ impl EnvironFactory {
         if let Some(script_name) = client.script_name(&self.root_path, path.len() < uri.path().len()) {
             environ.set_item(&keys.script_name, script_name)?;
         }
-        if path.contains('%') {
-            let decoded: Vec<u8> = percent_decode(path.as_bytes()).collect();
-            environ.set_item(&keys.path_info, native_string(py, &decoded))?;
-        } else {
-            environ.set_item(&keys.path_info, native_string(py, path.as_bytes()))?;
-        }
+        environ.set_item(&keys.path_info, native_string(py, &path_info(uri.path(), &self.root_path)))?;
         environ.set_item(&keys.query_string, native_string(py, uri.query().unwrap_or("").as_bytes()))?;
         // As the client sent it: an absolute target stays absolute.
         let raw = match uri.path_and_query() {

@@ -1,4 +1,5 @@
-"""Promise: a body over --max-body-size is answered 413, before a byte of it is read when its length is announced."""
+"""Promise: a body over --max-body-size, that of its path, is answered 413, before a byte of it is read when its length is
+announced."""
 
 from __future__ import annotations
 
@@ -63,3 +64,74 @@ def test_the_server_lives_on_while_a_client_keeps_sending(limited: Server) -> No
         else:
             assert client.head().status == 413
     assert limited.ask("/hello").status == 200
+
+
+@pytest.fixture(scope="module")
+def by_path(start_once: Starter) -> Server:
+    sizes = ("10", "/digest=100", "/digest/large=1m", "/caf\u00e9=50")
+    options = [part for size in sizes for part in ("--max-body-size", size)]
+    return start_once("lab:application", "--threads", "1", "--root-path", "/app", *options)
+
+
+def limit_at(server: Server, target: str) -> int:
+    """The largest announced body that is not refused: one of those that the server was given."""
+    for size in (10, 50, 100, LIMIT):
+        with server.connect() as client:
+            client.request(target, "POST", [("Content-Length", str(size + 1)), ("Expect", "100-continue")])
+            if client.head().status == 413:
+                return size
+    raise AssertionError(f"no limit at {target}")
+
+
+@pytest.mark.parametrize(
+    ("target", "limit"),
+    [
+        ("/", 10),
+        ("/other", 10),
+        ("/digest", 100),
+        ("/digest/", 100),
+        ("/digest?a=/digest/large", 100),
+        ("/digest/x", 100),
+        ("/digests", 10),
+        ("/digest/large", LIMIT),
+        ("/digest/large/x", LIMIT),
+        ("/digest/larger", 100),
+        # As the application sees it: below the root path, decoded once.
+        ("/app/digest", 100),
+        ("/app/app/digest", 10),
+        ("/apple/digest", 10),
+        ("http://test.example/app/digest", 100),
+        ("/%64igest/l%61rge", LIMIT),
+        ("/digest%2Flarge", LIMIT),
+        ("/digest/larg%65r", 100),
+        ("/%2564igest", 10),
+        ("/caf%C3%A9", 50),
+        ("/caf%E9", 10),
+        ("/digest%00/large", 10),
+        # What the application does not take for the prefix has none of its limit.
+        ("//digest/large", 10),
+        ("/./digest/large", 10),
+        ("/DIGEST", 10),
+        ("/other/../digest/large", 10),
+    ],
+)
+def test_a_prefix_has_a_limit_of_its_own(by_path: Server, target: str, limit: int) -> None:
+    assert limit_at(by_path, target) == limit
+
+
+def test_a_path_that_goes_up_again_is_judged_as_it_is_routed(by_path: Server) -> None:
+    """PATH_INFO keeps its dots, so it is below the prefix for both."""
+    answer = by_path.ask("/digest/../x", "POST", body=bytes(100))
+    assert json.loads(answer.body)["length"] == 100
+
+
+def test_a_chunked_one_has_the_limit_of_its_prefix(by_path: Server) -> None:
+    def chunked(target: str, size: int) -> int:
+        with by_path.connect() as client:
+            client.request(target, "POST", [("Transfer-Encoding", "chunked")])
+            client.send(b"%x\r\n%s\r\n0\r\n\r\n" % (size, bytes(size)))
+            return client.answer().status
+
+    assert [chunked("/digest", size) for size in (100, 101)] == [200, 413]
+    assert [chunked("/digest/large", size) for size in (101, LIMIT)] == [200, 200]
+    assert chunked("/hello", 11) == 413
