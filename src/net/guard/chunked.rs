@@ -5,6 +5,8 @@ use crate::semantics::fault::Fault;
 
 /// Bytes of chunk extensions in one body; nobody sends them for a good reason.
 const EXTENSIONS: usize = 4096;
+/// Bytes of trailers in one body, line ends included: hyper takes no more.
+const TRAILERS: usize = 16 * 1024 - 1;
 /// Hexadecimal digits of a chunk size, leading zeros included: what fits 64 bits.
 const SIZE_DIGITS: u32 = 16;
 
@@ -16,8 +18,9 @@ pub(super) struct Chunked {
     extensions: usize,
     /// The extensions of a chunk, or the trailer line, so far.
     line: Vec<u8>,
-    /// Trailers so far.
+    /// Trailers so far, and their bytes.
     trailers: usize,
+    trailer_bytes: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +37,8 @@ enum State {
 
 impl Default for Chunked {
     fn default() -> Self {
-        Self { state: State::Size { size: 0, digits: 0 }, extensions: 0, line: Vec::new(), trailers: 0 }
+        let state = State::Size { size: 0, digits: 0 };
+        Self { state, extensions: 0, line: Vec::new(), trailers: 0, trailer_bytes: 0 }
     }
 }
 
@@ -61,6 +65,12 @@ impl Chunked {
 
     /// One byte outside chunk data. True: the body is complete.
     fn step(&mut self, byte: u8, limits: &HeadLimits) -> Result<bool, Fault> {
+        if matches!(self.state, State::Trailer | State::TrailerLf) {
+            self.trailer_bytes += 1;
+            if self.trailer_bytes > TRAILERS {
+                return Err(Fault::bad_chunk());
+            }
+        }
         self.state = match (self.state, byte) {
             (State::Size { size, digits }, byte) if byte.is_ascii_hexdigit() && digits < SIZE_DIGITS => {
                 let digit = char::from(byte).to_digit(16).map_or(0, u64::from);
@@ -205,5 +215,19 @@ mod tests {
         assert_eq!(judge(&format!("1;{}", "x".repeat(EXTENSIONS + 1))), Err("bad-chunk"));
         assert_eq!(judge(&format!("0\r\n{}", "x".repeat(51))), Err("bad-chunk"));
         assert_eq!(judge("FFFFFFFFFFFFFFFF\r\nabc"), Ok((21, false)));
+    }
+
+    #[test]
+    fn trailers_are_no_longer_together_than_hyper_takes() {
+        let limits = HeadLimits { header: 20_000, ..LIMITS };
+        let judge = |length: usize| {
+            let body = format!("0\r\nX: {}\r\n\r\n", "y".repeat(length));
+            Chunked::default()
+                .check(body.as_bytes(), &limits)
+                .map(|(_, complete)| complete)
+                .map_err(|fault| fault.reason)
+        };
+        assert_eq!(judge(TRAILERS - 7), Ok(true));
+        assert_eq!(judge(TRAILERS - 6), Err("bad-chunk"));
     }
 }

@@ -63,7 +63,10 @@ impl Head {
                 return self.check_size(length, limits).map(|()| None);
             };
             // RFC 9112 §2.2: a line ends with CRLF; a bare LF is where servers disagree.
-            let Some(line) = rest[..end].strip_suffix(b"\r") else { return Err(Fault::bad_head("bare-lf")) };
+            let Some(line) = rest[..end].strip_suffix(b"\r") else {
+                // One that is too long may have been refused before its LF came: the same answer either way.
+                return Err(self.check_size(end, limits).err().unwrap_or(Fault::bad_head("bare-lf")));
+            };
             self.checked += end + 1;
             if line.is_empty() && self.lines > 0 {
                 return self.finish().map(|body| Some((self.checked, body)));
@@ -370,6 +373,7 @@ mod tests {
         let long = "x".repeat(101);
         assert_eq!(judge(&long), Err("request-line-too-long"));
         assert_eq!(judge(&long[..100]), Ok(None));
+        assert_eq!(judge(&format!("{long}\n")), Err("request-line-too-long"), "as without the LF");
         assert_eq!(judge(&format!("GET / HTTP/1.0\r\nA: {}", &long[..48])), Err("header-too-large"));
         assert_eq!(judge(&format!("GET / HTTP/1.0\r\nA: {}\r\n\r\n", &long[..47])), Ok(Some(Body::Length(0))));
         assert_eq!(judge(&format!("GET / HTTP/1.0\r\n{}\r\n", "A: b\r\n".repeat(4))), Ok(Some(Body::Length(0))));
