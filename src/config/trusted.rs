@@ -73,7 +73,9 @@ pub fn trusted(text: &str) -> Result<Trusted, String> {
     let range = |given: &str| match given.parse::<IpAddr>() {
         Ok(address) => Some(IpNet::from(address.to_canonical())),
         // Bits behind the prefix are no harm: 10.1.2.3/8 is 10.0.0.0/8.
-        Err(_) => given.parse::<IpNet>().ok().map(|range| range.trunc()),
+        // Leading zeros, which some take for octal, are an error in a range as they are in an address.
+        Err(_) if given.split_once('/').is_none_or(|(base, _)| base.parse::<IpAddr>().is_err()) => None,
+        Err(_) => given.parse::<IpNet>().ok().map(|range| canonical(range.trunc())),
     };
     let forms = "addresses such as `10.1.2.3`, ranges such as `10.0.0.0/8`, `private`, `*` or `none`";
     match text.trim() {
@@ -81,6 +83,14 @@ pub fn trusted(text: &str) -> Result<Trusted, String> {
         "private" => Ok(Trusted::Private),
         "none" => Ok(Trusted::Nobody),
         given => range(given).map(Trusted::Range).ok_or_else(|| wants(forms, text)),
+    }
+}
+
+/// ::ffff:10.0.0.0/104 is 10.0.0.0/8: addresses are looked up in that form.
+fn canonical(range: IpNet) -> IpNet {
+    match (range.addr().to_canonical(), range.prefix_len().checked_sub(96)) {
+        (IpAddr::V4(v4), Some(length)) if range.addr().is_ipv6() => IpNet::new(v4.into(), length).unwrap_or(range),
+        _ => range,
     }
 }
 
@@ -101,6 +111,8 @@ mod tests {
             (&["127.0.0.1"], "::ffff:127.0.0.1", true),
             (&["::ffff:127.0.0.1"], "127.0.0.1", true),
             (&["10.1.2.3/8"], "10.255.0.1", true),
+            (&["::ffff:10.1.2.3/104"], "10.255.0.1", true),
+            (&["::ffff:10.0.0.0/104"], "11.0.0.1", false),
             (&["10.0.0.0/8"], "11.0.0.1", false),
             (&["10.0.0.0/8"], "::1", false),
             (&["2001:db8::/32"], "2001:db8:1::1", true),
@@ -154,8 +166,19 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused() {
-        for text in ["", " ", "localhost", "10.0.0.0/33", "10.0.0.0/", "10.0.0", "10.0.0.1:80", "[::1]", "public", "**"]
-        {
+        for text in [
+            "",
+            " ",
+            "localhost",
+            "10.0.0.0/33",
+            "10.0.0.0/",
+            "010.0.0.0/8",
+            "10.0.0",
+            "10.0.0.1:80",
+            "[::1]",
+            "public",
+            "**",
+        ] {
             let refusal = trusted(text).unwrap_err();
             assert!(refusal.starts_with("wants addresses") && refusal.ends_with(&format!("not `{text}`")), "{refusal}");
         }
