@@ -59,7 +59,8 @@ impl AcceptEncoding {
             for element in value.as_bytes().split(|byte| *byte == b',') {
                 let mut pieces = element.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
                 let token = pieces.next().unwrap_or_default();
-                let Some(weight) = pieces.next().map_or(Some(1000), weight) else {
+                // A weight is all that may follow.
+                let (Some(weight), None) = (pieces.next().map_or(Some(1000), weight), pieces.next()) else {
                     continue;
                 };
                 if token == b"*" {
@@ -167,6 +168,7 @@ mod tests {
             (&["gzip;q=1.001, br;q=.5, zstd;level=9"], &[Br, Zstd, Gzip], Identity),
             (&["brotli, gzipped"], &[Br, Gzip], Identity),
             (&[",,;q=1, gzip,"], &[Gzip], Gzip),
+            (&["gzip;q=1;q=0, br;q=0.1;x=y"], &[Br, Gzip], Identity),
         ] {
             assert_eq!(accept(lines).choose(|coding| available.contains(&coding)), expected, "{lines:?} {available:?}");
         }

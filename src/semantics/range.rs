@@ -90,7 +90,9 @@ fn resolve(spec: &[u8], size: u64) -> Spec {
         (Number::Absent, Number::Value(length)) => Spec::clip(size - length.min(size), u64::MAX, size),
         (Number::Value(first), Number::Absent) => Spec::clip(first, u64::MAX, size),
         // RFC 9110 §14.1.1: an int-range whose last is less than its first is invalid.
-        (Number::Value(first), Number::Value(last)) if first <= last => Spec::clip(first, last, size),
+        (Number::Value(first), Number::Value(last)) if is_ascending(&spec[..dash], &spec[dash + 1..]) => {
+            Spec::clip(first, last, size)
+        }
         _ => Spec::Invalid,
     }
 }
@@ -120,6 +122,16 @@ fn number(digits: &[u8]) -> Number {
         number = number.saturating_mul(10).saturating_add(u64::from(digit - b'0'));
     }
     Number::Value(number)
+}
+
+/// Whether the second number is not less than the first; by their digits, so that saturation hides nothing.
+fn is_ascending(first: &[u8], last: &[u8]) -> bool {
+    significant(first) <= significant(last)
+}
+
+fn significant(digits: &[u8]) -> (usize, &[u8]) {
+    let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
+    (digits.len() - zeros, &digits[zeros..])
 }
 
 /// RFC 9110 §15.3.7.2: ranges that overlap may be sent as one. Merging them keeps an answer from being larger than the
@@ -180,6 +192,7 @@ mod tests {
             ("", Whole),
             ("items=0-1", Whole),
             ("bytes=5-4", Whole),
+            ("bytes=99999999999999999999999-99999999999999999999998", Whole),
             ("bytes=0-1,5-4", Whole),
             ("bytes=-", Whole),
             ("bytes=a-b", Whole),
