@@ -123,8 +123,9 @@ where
     }
 }
 
-/// The client as its trusted peer tells it. Removes from the headers what is not believed.
-fn identify(trust: &Trust, client: &Client, headers: &mut HeaderMap) -> Option<Client> {
+/// The client as its trusted peer tells it, if it tells anything. Removes from the headers what is not believed.
+#[must_use]
+pub fn identify(trust: &Trust, client: &Client, headers: &mut HeaderMap) -> Option<Client> {
     if !client.is_trusted {
         if headers.contains_key(forwarded::X_FORWARDED_FOR) {
             trust.warn_of(client.peer, "X-Forwarded-For");

@@ -220,7 +220,7 @@ impl EnvironFactory {
         }
         environ.set_item(&keys.path_info, native_string(py, &path_info(uri.path(), &self.root_path)))?;
         environ.set_item(&keys.query_string, native_string(py, uri.query().unwrap_or("").as_bytes()))?;
-        // As the client sent it: an absolute target stays absolute.
+        // As the client sent it: an absolute target stays absolute (its scheme in small letters, an empty path as `/`).
         let raw = match uri.path_and_query() {
             Some(target) if uri.scheme().is_none() => native_string(py, target.as_str().as_bytes()),
             _ => native_string(py, uri.to_string().as_bytes()),
