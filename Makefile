@@ -14,7 +14,12 @@ TOOLS_VENV := $(TARGET)/tools-venv
 TEST_VENV := $(TARGET)/test-venv
 EXAMPLE_VENV := $(TARGET)/example-venv
 TEST_WHEEL := $(TARGET)/test-wheel
+CARGO_FUZZ := $(TARGET)/tools/bin/cargo-fuzz
 BIND ?= 127.0.0.1:8000
+# Each target of `make fuzz` runs so many seconds; without names all run. The other sanitizer is `address`.
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?=
+FUZZ_SANITIZER ?= none
 # More arguments for pytest, cargo test and benches/load/run.py, such as ARGS="-k upload".
 ARGS ?=
 
@@ -40,7 +45,7 @@ maturin = PYO3_PYTHON=$(python) CARGO_TARGET_DIR=$(TARGET)/wheel-build $(TOOLS_V
 
 WHEEL_SOURCES := $(shell find src python -type f -not -name '*.pyc' 2>/dev/null) \
 	Cargo.toml Cargo.lock build.rs pyproject.toml rust-toolchain.toml README.md LICENSE
-PYTHON_CODE := python tests examples benches scripts/check-rooms
+PYTHON_CODE := python tests examples benches scripts/check-rooms scripts/fuzz
 
 ##@ Everyday
 
@@ -67,6 +72,7 @@ test: lint test-rust test-wsgi test-pythons ## everything CI runs: lint, cargo t
 .PHONY: fmt
 fmt: $(TEST_VENV)/.ready ## format Rust and Python
 	@cargo fmt
+	@cargo fmt --manifest-path fuzz/Cargo.toml
 	@$(TEST_VENV)/bin/ruff check --quiet --fix-only $(PYTHON_CODE)
 	@$(TEST_VENV)/bin/ruff format --quiet $(PYTHON_CODE)
 
@@ -77,6 +83,11 @@ lint: check-rooms check-format lint-python clippy ## rooms, formatting, ruff, my
 bench: $(PYTHON_FILE) ## measure beside granian, bjoern and gunicorn, see benches/load/README.md (ARGS=…)
 	$(stage) "cargo build --release" env PYO3_PYTHON=$(python) cargo build --release $(locked) --bin monopod
 	@$(python) benches/load/run.py --python $(python) --monopod $(TARGET)/release/monopod $(ARGS)
+
+.PHONY: fuzz
+fuzz: $(CARGO_FUZZ) $(PYTHON_FILE) ## fuzz the HTTP edge, see fuzz/README.md (FUZZ_SECONDS=60 each, FUZZ_TARGETS="guard …")
+	@PATH=$(dir $(CARGO_FUZZ)):$$PATH PYO3_PYTHON=$(python) scripts/fuzz --seconds $(FUZZ_SECONDS) \
+		--sanitizer $(FUZZ_SANITIZER) $(FUZZ_TARGETS)
 
 .PHONY: wheel
 wheel: $(TOOLS_VENV)/.ready ## build the release wheel into target/wheels
@@ -103,7 +114,8 @@ check-rooms: $(PYTHON_FILE) ## who may touch what in src/
 
 .PHONY: check-format
 check-format: $(TEST_VENV)/.ready
-	$(stage) "format" bash -c 'cargo fmt --check && $(TEST_VENV)/bin/ruff format --check --quiet $(PYTHON_CODE)'
+	$(stage) "format" bash -c 'cargo fmt --check && cargo fmt --check --manifest-path fuzz/Cargo.toml \
+		&& $(TEST_VENV)/bin/ruff format --check --quiet $(PYTHON_CODE)'
 
 .PHONY: lint-python
 lint-python: $(TEST_VENV)/.ready
@@ -127,6 +139,10 @@ test-wsgi: binary $(TEST_VENV)/.wheel ## stubs, and pytest over binary and wheel
 test-pythons: $(PYTHON_FILE) ## build for every Python from 3.10 to 3.13 on this machine
 	$(stage) "each Python" scripts/each-python
 
+.PHONY: fuzz-corpus
+fuzz-corpus: $(CARGO_FUZZ) $(PYTHON_FILE) ## distil what `make fuzz` learned into fuzz/corpus
+	@PATH=$(dir $(CARGO_FUZZ)):$$PATH PYO3_PYTHON=$(python) scripts/fuzz --distil $(FUZZ_TARGETS)
+
 # --- files ---
 
 .PHONY: FORCE
@@ -147,6 +163,10 @@ endef
 $(TOOLS_VENV)/.ready: $(PYTHON_FILE) scripts/requirements.txt
 	@echo "== maturin into target/tools-venv"
 	$(call venv,$(TOOLS_VENV),-r scripts/requirements.txt)
+
+$(CARGO_FUZZ):
+	@echo "== cargo-fuzz into target/tools"
+	@CARGO_TARGET_DIR=$(TARGET)/tools-build cargo install --quiet --locked --root $(TARGET)/tools cargo-fuzz@0.13.2
 
 $(EXAMPLE_VENV)/.ready: $(PYTHON_FILE) examples/django_site/requirements.txt
 	@echo "== Django into target/example-venv"
