@@ -22,6 +22,7 @@ use hyper::body::Incoming;
 use hyper_util::server::graceful::GracefulShutdown;
 use monopod::net::conn::{self, Options};
 use monopod::net::guard::HeadLimits;
+use monopod::net::permits::Permits;
 use monopod::net::stream::{Stream, Timeouts};
 use monopod::stack::turns::Turns;
 use parking_lot::Mutex;
@@ -54,11 +55,12 @@ pub fn serve(pieces: &[&[u8]], limits: HeadLimits) -> Outcome {
     let turns = Arc::new(Turns::default());
     let timeouts = Timeouts { header: None, keep_alive: None, write: None };
     let stream = Stream::new(socket.clone(), limits, timeouts, Arc::clone(&turns));
-    let service = Recorder { turns, seen: Arc::default() };
+    let service = Recorder { turns: Arc::clone(&turns), seen: Arc::default() };
     let options =
         Options { keep_alive: true, head: limits.request_line + limits.headers + limits.header, headers: limits.count };
     let drain = GracefulShutdown::new();
-    let mut connection = pin!(conn::serve(stream, options, service.clone(), drain.watcher()));
+    let permit = Permits::new(1).try_take().unwrap();
+    let mut connection = pin!(conn::serve(stream, options, service.clone(), drain.watcher(), permit, turns));
     // Only for the clock behind the time that a closing connection lingers; no timer ever fires.
     let _runtime = RUNTIME.enter();
     if rest(connection.as_mut()).is_pending() {

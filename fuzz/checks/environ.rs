@@ -47,7 +47,7 @@ fn build(py: Python<'_>, parts: Parts, body: &Bytes) -> PyResult<Environ> {
     let factory = FACTORY.get_or_try_init(py, || {
         let template = PyDict::new(py);
         template.set_item("wsgi.url_scheme", "http")?;
-        EnvironFactory::new(py, &template, ROOT_PATH)
+        EnvironFactory::new(py, &template, ROOT_PATH, Arc::default())
     })?;
     let client = Client::tcp((Ipv4Addr::new(1, 2, 3, 4), 5).into(), (Ipv4Addr::new(10, 0, 0, 9), 8000).into());
     let head = RequestHead { parts, client: Arc::new(client) };

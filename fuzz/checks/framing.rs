@@ -3,6 +3,7 @@
 //! Deliberately simple, and none of the guard's code. It is as strict as the guard promises to be; which of several
 //! faults of one line is named is nobody's promise, so it names them all.
 
+use http::Uri;
 use monopod::net::guard::HeadLimits;
 
 use super::chunks;
@@ -167,9 +168,7 @@ fn request_line(text: &[u8]) -> Result<(&[u8], &[u8], bool), Stop> {
     let mut reasons = Vec::new();
     let [method, target, version] = parts[..] else {
         // A target that is not one may be seen before the superfluous space.
-        if parts.get(1).is_some_and(|target| bad_authority(target)) {
-            reasons.push("bad-host");
-        }
+        parts.get(1).iter().for_each(|target| reasons.extend(unservable(target)));
         reasons.push("bad-request-line");
         return Err(Stop::Refused(reasons));
     };
@@ -177,9 +176,7 @@ fn request_line(text: &[u8]) -> Result<(&[u8], &[u8], bool), Stop> {
     if !token(method) || target.is_empty() || !target.iter().all(visible) {
         reasons.push("bad-request-line");
     }
-    if bad_authority(target) {
-        reasons.push("bad-host");
-    }
+    reasons.extend(unservable(target));
     let is_http_11 = match version {
         b"HTTP/1.1" => true,
         b"HTTP/1.0" => false,
@@ -192,6 +189,19 @@ fn request_line(text: &[u8]) -> Result<(&[u8], &[u8], bool), Stop> {
         }
     };
     refuse_for(reasons, (method, target, is_http_11))
+}
+
+/// What is wrong with a target of visible characters.
+fn unservable(target: &[u8]) -> Vec<&'static str> {
+    let mut reasons = Vec::new();
+    if bad_authority(target) {
+        reasons.push("bad-host");
+    }
+    // RFC 3986 has stricter rules than a guard needs; what the http crate cannot hold cannot be served, though.
+    if Uri::try_from(target).is_err() {
+        reasons.push(if target.len() < usize::from(u16::MAX) { "bad-target" } else { "request-line-too-long" });
+    }
+    reasons
 }
 
 /// RFC 9112 §3.2.2: `scheme "://" authority`, whose authority is no Host.

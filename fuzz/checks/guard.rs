@@ -101,11 +101,7 @@ fn behind_hyper(pieces: &[&[u8]], limits: HeadLimits, reading: &Reading, stream:
     let mut seen = outcome.seen.iter();
     let mut goes_on = Persists::Yes;
     for message in &reading.messages {
-        let Some((method, target)) = known_to_hyper(message) else {
-            // hyper answers it itself and closes.
-            goes_on = Persists::No;
-            break;
-        };
+        let (method, target) = known_to_hyper(message);
         let found = seen.next();
         if found.is_none() && goes_on == Persists::Perhaps {
             return;
@@ -137,10 +133,9 @@ fn behind_hyper(pieces: &[&[u8]], limits: HeadLimits, reading: &Reading, stream:
     answered_in_order(&outcome.written, outcome.seen.len(), stream);
 }
 
-/// Method and target as the http crate has them; what it cannot hold, hyper refuses (RFC 3986 is stricter than a guard
-/// has to be).
-fn known_to_hyper(message: &Message) -> Option<(Method, Uri)> {
-    Some((Method::from_bytes(&message.method).ok()?, Uri::try_from(message.target.as_slice()).ok()?))
+/// Method and target as the http crate has them: nothing passes that hyper would have to answer by itself.
+fn known_to_hyper(message: &Message) -> (Method, Uri) {
+    (Method::from_bytes(&message.method).unwrap(), Uri::try_from(message.target.as_slice()).unwrap())
 }
 
 fn same_headers(parts: &http::request::Parts, message: &Message, stream: &[u8]) {
