@@ -41,8 +41,8 @@ fn every_reason_in_the_sources_has_a_meaning_and_is_in_the_sources() {
         for (at, _) in code.match_indices('"') {
             let word = code[at + 1..].split('"').next().unwrap_or_default();
             let before = &code[..at];
-            let status = before.rsplit('\0').next().is_some_and(|status| {
-                before.contains('\0') && status.ends_with(", ") && status.len() < 40 && !status.contains('(')
+            let status = before.rsplit_once('\0').is_some_and(|(_, name)| {
+                name.strip_suffix(", ").is_some_and(|name| name.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
             });
             if status || BEFORE_A_REASON.iter().any(|mark| before.ends_with(mark)) {
                 found.insert(word.to_owned());

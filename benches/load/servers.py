@@ -41,6 +41,7 @@ def monopod(place: Place, app: str, port: int, threads: int) -> list[str]:
         "--bind", f"127.0.0.1:{port}",
         "--threads", str(threads),
         "--no-access-log",
+        "--admin-bind", "none",
         "--log-level", "warn",
         "--chdir", str(APPS),
         "--venv", str(place.venv),

@@ -6,11 +6,13 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
-use super::settings::{Bind, Mount};
+use super::settings::{AdminBind, Bind, Mount};
 use super::values::wants;
 
 /// The port of an address given without one, as gunicorn has it.
 const DEFAULT_PORT: u16 = 8000;
+/// The same for the admin port, and its port in a container.
+pub const ADMIN_PORT: u16 = 9191;
 
 /// An address to listen on: `HOST:PORT`, `[V6]:PORT`, `:PORT` or `PORT` (both on 0.0.0.0), `unix:PATH`, `fd://N`.
 /// An IP address or `localhost` alone gets port 8000.
@@ -18,26 +20,41 @@ const DEFAULT_PORT: u16 = 8000;
 /// # Errors
 /// Anything else, with the forms it takes.
 pub fn bind(text: &str) -> Result<Bind, String> {
+    let forms = "an address such as `127.0.0.1:8000`, `[::1]:8000`, `:8000`, `unix:/run/app.sock` or `fd://3`";
+    address(text, DEFAULT_PORT).ok_or_else(|| wants(forms, text))
+}
+
+/// An address as of [`bind`], but with port 9191 where none is given, or `none`.
+///
+/// # Errors
+/// Anything else, with the forms it takes.
+pub fn admin_bind(text: &str) -> Result<AdminBind, String> {
+    if text.trim().eq_ignore_ascii_case("none") {
+        return Ok(AdminBind(None));
+    }
+    let forms = "`none`, or an address such as `127.0.0.1:9191`, `:9191` or `unix:/run/admin.sock`";
+    address(text, ADMIN_PORT).map(|bind| AdminBind(Some(bind))).ok_or_else(|| wants(forms, text))
+}
+
+fn address(text: &str, default_port: u16) -> Option<Bind> {
     let given = text.trim();
-    let parsed = if let Some(path) = given.strip_prefix("unix:") {
+    if let Some(path) = given.strip_prefix("unix:") {
         let path = path.strip_prefix("//").unwrap_or(path);
         (!path.is_empty()).then(|| Bind::Unix(path.into()))
     } else if let Some(number) = given.strip_prefix("fd://") {
         // 0, 1 and 2 are the standard streams.
         number.parse().ok().filter(|fd| *fd > 2).map(Bind::Fd)
     } else {
-        tcp(given.strip_prefix("tcp://").unwrap_or(given))
-    };
-    let forms = "an address such as `127.0.0.1:8000`, `[::1]:8000`, `:8000`, `unix:/run/app.sock` or `fd://3`";
-    parsed.ok_or_else(|| wants(forms, text))
+        tcp(given.strip_prefix("tcp://").unwrap_or(given), default_port)
+    }
 }
 
-fn tcp(text: &str) -> Option<Bind> {
+fn tcp(text: &str, default_port: u16) -> Option<Bind> {
     if let Some(rest) = text.strip_prefix('[') {
         let (host, port) = rest.split_once(']')?;
         let address = host.split_once('%').map_or(host, |(address, _zone)| address);
         address.parse::<Ipv6Addr>().ok()?;
-        let port = if port.is_empty() { DEFAULT_PORT } else { self::port(port.strip_prefix(':')?)? };
+        let port = if port.is_empty() { default_port } else { self::port(port.strip_prefix(':')?)? };
         return Some(Bind::Tcp(host.to_owned(), port));
     }
     if let Some(port) = self::port(text) {
@@ -45,7 +62,7 @@ fn tcp(text: &str) -> Option<Bind> {
     }
     let Some((host, port)) = text.split_once(':') else {
         let alone = text == "localhost" || text.parse::<Ipv4Addr>().is_ok();
-        return alone.then(|| Bind::Tcp(text.to_owned(), DEFAULT_PORT));
+        return alone.then(|| Bind::Tcp(text.to_owned(), default_port));
     };
     let port = self::port(port)?;
     if host.is_empty() {
@@ -77,6 +94,14 @@ pub fn mount(text: &str) -> Result<Mount, String> {
         Some((url, dir)) => Ok(Mount { url: format!("{}/", url.trim_end_matches('/')), dir: PathBuf::from(dir) }),
         None => Err(wants("/URL=DIR with a plain URL path below `/`, such as `/static=./static`", text)),
     }
+}
+
+/// The exact path of a probe.
+///
+/// # Errors
+/// `/` alone, which is the application's, and what [`root_path`] refuses.
+pub fn health_path(text: &str) -> Result<String, String> {
+    if is_plain_path(text) { Ok(text.to_owned()) } else { Err(wants("a plain URL path such as `/healthz`", text)) }
 }
 
 /// A URL prefix: empty for none, else with a leading and without a trailing slash.
@@ -151,6 +176,34 @@ mod tests {
         for text in table {
             let refusal = bind(text).unwrap_err();
             assert!(refusal.contains("wants an address") && refusal.ends_with(&format!("not `{text}`")), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn the_admin_port_is_an_address_or_none() {
+        for (text, shown) in [
+            ("none", "none"),
+            (" None ", "none"),
+            ("localhost", "localhost:9191"),
+            ("[::1]", "[::1]:9191"),
+            ("9000", "0.0.0.0:9000"),
+            ("unix:/run/a", "unix:/run/a"),
+            ("fd://3", "fd://3"),
+        ] {
+            assert_eq!(admin_bind(text).map(|bind| bind.to_string()).as_deref(), Ok(shown), "{text}");
+        }
+        for text in ["", "off", "host", "fd://0"] {
+            assert!(admin_bind(text).unwrap_err().starts_with("wants `none`, or an address"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_health_path_is_exact_and_never_the_front_page() {
+        for text in ["/healthz", "/a/b.c", "/up/"] {
+            assert_eq!(health_path(text).as_deref(), Ok(text));
+        }
+        for text in ["", "/", "healthz", "//", "/a//b", "/a?b", "/..", "/a b", "/%61"] {
+            assert!(health_path(text).unwrap_err().starts_with("wants a plain URL path"), "{text}");
         }
     }
 

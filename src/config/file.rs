@@ -223,7 +223,7 @@ mod tests {
             ("taget = 'a'", "`taget` in monopod.toml is not a setting; did you mean `target`?"),
             ("no-access-log = true", "`no-access-log` in monopod.toml is not a setting; did you mean `access-log`?"),
             ("config = 'a'", "`config` in monopod.toml is not a setting; `monopod --help` lists the options."),
-            ("help = 1", "`help` in monopod.toml is not a setting; `monopod --help` lists the options."),
+            ("help = 1", "`help` in monopod.toml is not a setting; did you mean `health-path`?"),
             ("[server]", "`server` in monopod.toml is not a setting; `monopod --help` lists the options."),
             ("'threads=1' = 1", "`threads=1` in monopod.toml is not a setting; `monopod --help` lists the options."),
             ("'' = 1", "`` in monopod.toml is not a setting; `monopod --help` lists the options."),

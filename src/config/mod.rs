@@ -22,7 +22,9 @@ pub mod values;
 pub use error::StartError;
 pub use reading::Origin;
 pub use resolve::{Resolved, resolve};
-pub use settings::{Bind, Buffers, Edge, Life, Limits, LogFormat, Logs, Mount, Serve, Settings, StaticFiles};
+pub use settings::{
+    AdminBind, Bind, Buffers, Edge, Life, Limits, LogFormat, Logs, Mount, Serve, Settings, StaticFiles,
+};
 pub use sizing::Host;
 pub use sources::Source;
 pub use trusted::TrustedPeers;

@@ -18,9 +18,9 @@ use clap::builder::ArgPredicate;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Args};
 
-use super::addresses::{bind, mount, root_path};
+use super::addresses::{admin_bind, bind, health_path, mount, root_path};
 use super::body_sizes::{self, BodySize, body_size};
-use super::settings::{Bind, LogFormat, Mount};
+use super::settings::{AdminBind, Bind, LogFormat, Mount};
 use super::trusted::{Trusted, trusted};
 use super::values::{
     boolean, duration, head_size, level, log_format, memory, show_size, size_or_zero, target, whole, workers,
@@ -61,6 +61,15 @@ pub struct ServeOptions {
     /// [default: 127.0.0.1:8000, in a container 0.0.0.0:8000]
     #[arg(short, long, value_name = "ADDRESS", value_parser = bind)]
     pub bind: Vec<Bind>,
+
+    /// Address of the admin port, which answers probes and metrics: as --bind has it, or none
+    /// [default: none, in a container 0.0.0.0:9191]
+    #[arg(long, value_name = "ADDRESS", value_parser = admin_bind)]
+    pub admin_bind: AdminBind,
+
+    /// Path that answers on the main port as /-/ready does on the admin port, such as /healthz [default: none]
+    #[arg(long, value_name = "PATH", value_parser = health_path)]
+    pub health_path: Option<String>,
 
     /// Processes that run Python; this version has one, so scale by pods or threads
     #[arg(short, long, value_name = "N", value_parser = workers, default_value = "1")]

@@ -13,7 +13,7 @@ use super::body_sizes::{BodySize, BodySizes};
 use super::error::StartError;
 use super::file::{self, File};
 use super::options;
-use super::settings::{Bind, Mount};
+use super::settings::{AdminBind, Bind, Mount};
 use super::sizing::Host;
 use super::sources::{Layers, Source};
 
@@ -119,6 +119,8 @@ impl<'a> Reading<'a> {
             binds.map(ToString::to_string).collect()
         } else if let Ok(Some(sizes)) = self.matches.try_get_many::<BodySize>(id) {
             BodySizes::new(&sizes.cloned().collect::<Vec<_>>()).shown()
+        } else if let Ok(Some(bind)) = self.matches.try_get_one::<AdminBind>(id) {
+            vec![bind.to_string()]
         } else {
             written().collect()
         };

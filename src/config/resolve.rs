@@ -86,6 +86,7 @@ fn decisions<'a>(
     let decide = |arg: &'a Arg| {
         let (value, source) = match arg.get_id().as_str() {
             "bind" => (host.bind().to_string().into(), place.clone()),
+            "admin_bind" => (host.admin_bind().to_string().into(), place.clone()),
             "threads" => (host.threads().to_string().into(), place.clone()),
             "queue_size" => (queue.to_string().into(), Source::Default),
             "stream_threads" => (sizing::stream_threads(threads).to_string().into(), Source::Default),
@@ -107,6 +108,8 @@ fn settings(options: Options, chdir: Option<PathBuf>, host: &Host) -> Settings {
         serve: Serve {
             target: serve.target,
             bind: serve.bind,
+            admin_bind: serve.admin_bind,
+            health_path: serve.health_path,
             workers: serve.workers,
             threads: serve.threads,
             stream_threads: serve.stream_threads,
@@ -149,7 +152,7 @@ fn unless_zero(limit: Duration) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::settings::{Bind, LogFormat};
+    use super::super::settings::{AdminBind, Bind, LogFormat};
     use super::super::trusted::Trusted;
     use super::super::values::MIB;
     use super::*;
@@ -206,6 +209,7 @@ mod tests {
         let resolved = run("", &[], &[("TMPDIR", "/var/tmp")]).unwrap();
         let settings = &resolved.settings;
         assert_eq!(settings.serve.bind, [Bind::Tcp("127.0.0.1".into(), 8000)]);
+        assert_eq!((&settings.serve.admin_bind, &settings.serve.health_path), (&AdminBind(None), &None));
         assert_eq!((settings.serve.workers, settings.serve.backlog), (1, 2048));
         assert_eq!((&settings.serve.target, settings.serve.root_path.as_str()), (&None, ""));
         assert_eq!((settings.static_files.max_age, settings.static_files.memory), (Duration::from_mins(1), 64 * MIB));
@@ -268,6 +272,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let resolved = run_on(&Host { in_container: true, ..host(directory.path()) }, &[], &[]).unwrap();
         assert_eq!(shown(&resolved, "bind"), "0.0.0.0:8000 (container)");
+        assert_eq!(shown(&resolved, "admin-bind"), "0.0.0.0:9191 (container)");
         assert_eq!(shown(&resolved, "log-format"), "json (container)");
         assert_eq!(shown(&resolved, "buffer-memory"), "128m (container)");
         assert_eq!(shown(&resolved, "temp-dir"), "/tmp (default)");

@@ -36,6 +36,10 @@ pub struct Serve {
     pub target: Option<String>,
     /// Where to listen (`--bind`); never empty.
     pub bind: Vec<Bind>,
+    /// Where probes and metrics are answered (`--admin-bind`).
+    pub admin_bind: AdminBind,
+    /// Path that answers on every port as the admin port's `/-/ready` does (`--health-path`).
+    pub health_path: Option<String>,
     /// Processes that run Python (`--workers`); always 1 in this version.
     pub workers: usize,
     /// Threads that run Python (`--threads`), 1 to 512.
@@ -87,6 +91,19 @@ impl Bind {
             }
             Self::Unix(_) => true,
             Self::Fd(_) => false,
+        }
+    }
+}
+
+/// Where the admin port is, if anywhere. `Display` is the form `--admin-bind` takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminBind(pub Option<Bind>);
+
+impl fmt::Display for AdminBind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(bind) => bind.fmt(f),
+            None => f.write_str("none"),
         }
     }
 }

@@ -5,7 +5,8 @@
 
 use std::path::PathBuf;
 
-use super::settings::{Bind, LogFormat};
+use super::addresses::ADMIN_PORT;
+use super::settings::{AdminBind, Bind, LogFormat};
 use super::values::{GIB, MIB, about_size};
 
 /// What is known of the place the server runs in.
@@ -38,6 +39,12 @@ impl Host {
     #[must_use]
     pub fn bind(&self) -> Bind {
         Bind::Tcp(if self.in_container { "0.0.0.0" } else { "127.0.0.1" }.to_owned(), 8000)
+    }
+
+    /// The default admin port: in a container one beside the application's, else none.
+    #[must_use]
+    pub fn admin_bind(&self) -> AdminBind {
+        AdminBind(self.in_container.then(|| Bind::Tcp("0.0.0.0".to_owned(), ADMIN_PORT)))
     }
 
     /// The default form of log lines.
@@ -250,13 +257,14 @@ mod tests {
     #[test]
     fn a_container_listens_on_all_interfaces_and_logs_json() {
         let table = [
-            (false, false, "127.0.0.1:8000", LogFormat::Text),
-            (false, true, "127.0.0.1:8000", LogFormat::Text),
-            (true, false, "0.0.0.0:8000", LogFormat::Json),
-            (true, true, "0.0.0.0:8000", LogFormat::Text),
+            (false, false, "127.0.0.1:8000", "none", LogFormat::Text),
+            (false, true, "127.0.0.1:8000", "none", LogFormat::Text),
+            (true, false, "0.0.0.0:8000", "0.0.0.0:9191", LogFormat::Json),
+            (true, true, "0.0.0.0:8000", "0.0.0.0:9191", LogFormat::Text),
         ];
-        for (in_container, stdout_is_terminal, bind, format) in table {
+        for (in_container, stdout_is_terminal, bind, admin, format) in table {
             let host = Host { in_container, stdout_is_terminal, ..host(None, None) };
+            assert_eq!(host.admin_bind().to_string(), admin);
             assert_eq!((host.bind().to_string().as_str(), host.log_format()), (bind, format));
         }
     }

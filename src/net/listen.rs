@@ -32,6 +32,15 @@ impl Listener {
             _ => None,
         }
     }
+
+    /// Takes the path's removal over from the listener.
+    #[must_use]
+    pub fn take_file(&mut self) -> Option<SocketFile> {
+        match self {
+            Self::Unix { own, .. } => own.take(),
+            Self::Tcp { .. } => None,
+        }
+    }
 }
 
 /// A socket's path that this process made; removed when dropped.
@@ -53,23 +62,23 @@ impl fmt::Display for Listener {
     }
 }
 
-/// Binds `bind` with `backlog` waiting connections. A name that resolves to several addresses binds each.
+/// Binds `bind`, which `option` gave, with `backlog` waiting connections. A name that resolves to several addresses binds each.
 ///
 /// # Errors
 /// `StartError` (69, unavailable) naming the address and what to do.
-pub fn bind(bind: &Bind, backlog: u32) -> Result<Vec<Listener>, StartError> {
+pub fn bind(bind: &Bind, option: &str, backlog: u32) -> Result<Vec<Listener>, StartError> {
     let bound = match bind {
         Bind::Tcp(host, port) => tcp(host, *port, backlog),
         Bind::Unix(path) => unix(path, backlog).map(|listener| vec![listener]),
         Bind::Fd(number) => inherited(*number).map(|listener| vec![listener]),
     };
-    bound.map_err(|error| StartError::unavailable(sentence(bind, &error)))
+    bound.map_err(|error| StartError::unavailable(sentence(bind, option, &error)))
 }
 
-fn sentence(bind: &Bind, error: &io::Error) -> String {
+fn sentence(bind: &Bind, option: &str, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
-            format!("{bind} is in use by another process: stop it or choose another address with --bind")
+            format!("{bind} is in use by another process: stop it or choose another address with {option}")
         }
         io::ErrorKind::AddrNotAvailable => {
             format!("{bind} is not an address of this machine: bind 0.0.0.0 for all of them")
@@ -77,7 +86,7 @@ fn sentence(bind: &Bind, error: &io::Error) -> String {
         io::ErrorKind::PermissionDenied => {
             format!("no permission to bind {bind}: choose a port above 1023 or a directory that this user may write")
         }
-        _ => format!("cannot bind {bind}: {error}; check the address given to --bind"),
+        _ => format!("cannot bind {bind}: {error}; check the address given to {option}"),
     }
 }
 
@@ -167,10 +176,10 @@ mod tests {
 
     #[test]
     fn port_0_takes_a_free_port_and_a_used_one_is_named() {
-        let any = bind(&Bind::Tcp("127.0.0.1".into(), 0), 16).unwrap();
+        let any = bind(&Bind::Tcp("127.0.0.1".into(), 0), "--bind", 16).unwrap();
         let [Listener::Tcp { local, .. }] = any.as_slice() else { panic!("one listener") };
         assert_ne!(local.port(), 0);
-        let error = bind(&Bind::Tcp("127.0.0.1".into(), local.port()), 16).unwrap_err();
+        let error = bind(&Bind::Tcp("127.0.0.1".into(), local.port()), "--bind", 16).unwrap_err();
         assert_eq!(error.exit_code(), 69);
         assert!(error.to_string().contains(&format!("127.0.0.1:{} is in use", local.port())), "{error}");
     }
@@ -179,13 +188,13 @@ mod tests {
     fn a_stale_socket_is_replaced_a_live_one_and_a_file_are_not() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s");
-        let first = bind(&Bind::Unix(path.clone()), 16).unwrap();
-        assert!(bind(&Bind::Unix(path.clone()), 16).unwrap_err().to_string().contains("in use"));
+        let first = bind(&Bind::Unix(path.clone()), "--bind", 16).unwrap();
+        assert!(bind(&Bind::Unix(path.clone()), "--bind", 16).unwrap_err().to_string().contains("in use"));
         drop(first);
-        assert!(bind(&Bind::Unix(path), 16).is_ok());
+        assert!(bind(&Bind::Unix(path), "--bind", 16).is_ok());
         let file = dir.path().join("f");
         std::fs::write(&file, "precious").unwrap();
-        assert!(bind(&Bind::Unix(file.clone()), 16).is_err());
+        assert!(bind(&Bind::Unix(file.clone()), "--bind", 16).is_err());
         assert_eq!(std::fs::read_to_string(file).unwrap(), "precious");
     }
 }

@@ -65,6 +65,12 @@ impl Watch {
         self.stuck.load(Ordering::Relaxed)
     }
 
+    /// So many of a pool of `threads` hang that only a new process helps: half of it, and more than one.
+    #[must_use]
+    pub fn is_stuck(&self, threads: usize) -> bool {
+        self.stuck() >= threads.div_ceil(2).max(2)
+    }
+
     /// Threads that send a response that lasts, and that others stand in for.
     #[must_use]
     pub fn streams(&self) -> usize {

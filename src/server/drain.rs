@@ -5,6 +5,7 @@
 //! after `--graceful-timeout`: the IO thread, which needs no GIL, sees to that.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use hyper_util::server::graceful::GracefulShutdown;
@@ -77,8 +78,14 @@ pub async fn drain(connections: GracefulShutdown, front: &Front, deadline: Insta
 }
 
 /// Waits while Python ends its threads and runs its hooks, and ends the process if that takes too long or somebody
-/// insists.
-pub async fn outlast(ended: &Ended, deadline: Instant, signals: &mut Signals, flush: &Flush) -> ! {
+/// insists; then without `socket_files`, those of the admin port.
+pub async fn outlast(
+    ended: &Ended,
+    deadline: Instant,
+    signals: &mut Signals,
+    socket_files: &[PathBuf],
+    flush: &Flush,
+) -> ! {
     if !matches!(ended, Ended::Now) {
         tokio::select! {
             () = sleep_until(deadline + FINISH) => {
@@ -88,6 +95,14 @@ pub async fn outlast(ended: &Ended, deadline: Instant, signals: &mut Signals, fl
                 tracing::warn!(signal = name, reason = "second-signal", "stopping at once");
             }
         }
+    }
+    leave(socket_files, flush)
+}
+
+/// Ends the process, well, and removes its sockets.
+pub fn leave(socket_files: &[PathBuf], flush: &Flush) -> ! {
+    for path in socket_files {
+        drop(std::fs::remove_file(path));
     }
     flush.now();
     exit_now(0)

@@ -12,7 +12,9 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::admin::Admin;
 use super::drain::{self, Ended, Signals};
+use super::phase::{Life, Phase};
 use crate::app::backend::Backend;
 use crate::app::queue::Queue;
 use crate::app::service::App;
@@ -28,10 +30,10 @@ use crate::net::proxy_protocol::{self, Source};
 use crate::net::stream::{Stream, Timeouts};
 use crate::stack::identify::Trust;
 use crate::stack::observe::InFlight;
+use crate::stack::probe::Health;
 use crate::stack::turns::Turns;
 use crate::stack::{self, Front};
 use crate::static_files::StaticFiles;
-use crate::sys::process::exit_now;
 use crate::sys::thread;
 use crate::telemetry::log::Flush;
 use crate::telemetry::metrics::{Connected, Metrics};
@@ -45,8 +47,13 @@ pub struct Wiring {
     pub spool: Spool,
     pub in_flight: InFlight,
     pub metrics: Arc<Metrics>,
+    pub life: Arc<Life>,
+    pub admin: Admin,
+    pub admin_listeners: Vec<Listener>,
     /// Unix sockets to remove if the start is broken off.
     pub socket_files: Vec<PathBuf>,
+    /// Those of the admin port, which is open to the end.
+    pub admin_files: Vec<PathBuf>,
 }
 
 /// What it still needs to serve.
@@ -81,33 +88,32 @@ pub fn run(wiring: Wiring, line: Line) {
     }
 }
 
-async fn live(wiring: Wiring, line: Line) {
+async fn live(mut wiring: Wiring, line: Line) {
     let Line { started, ready, ended: tell_ended, flush } = line;
     let mut signals = match Signals::take() {
         Ok(signals) => signals,
         Err(error) => return drop(started.send(Err(error))),
     };
+    wiring.admin.open(std::mem::take(&mut wiring.admin_listeners));
     drop(started.send(Ok(())));
     let ready = tokio::select! {
         ready = ready => ready,
         name = signals.next() => {
             tracing::info!(signal = name, "stopped while the application was being imported");
-            for path in &wiring.socket_files {
-                drop(std::fs::remove_file(path));
-            }
-            flush.now();
-            exit_now(0)
+            drain::leave(&[wiring.socket_files, wiring.admin_files].concat(), &flush)
         }
     };
     // Without an application the main thread says why, and ends.
     let Ok(ready) = ready else { return };
     let limit = wiring.settings.life.graceful_timeout;
+    let (phases, admin_files) = (Arc::clone(&wiring.life), std::mem::take(&mut wiring.admin_files));
     let (ended, signalled) = match serve(wiring, ready, &mut signals).await {
         Ok(ended) => ended,
         Err(error) => (Ended::Failed(error.to_string()), Instant::now()),
     };
+    phases.enter(Phase::Stopped);
     tell_ended(ended.clone());
-    drain::outlast(&ended, signalled + limit, &mut signals, &flush).await;
+    drain::outlast(&ended, signalled + limit, &mut signals, &admin_files, &flush).await;
 }
 
 /// Serves until a signal comes and the drain that it begins has ended; how, and when the signal came.
@@ -132,6 +138,10 @@ async fn serve(wiring: Wiring, ready: Ready, signals: &mut Signals) -> io::Resul
         static_files,
         root_path: wiring.settings.serve.root_path.clone(),
         trust: Trust::new(wiring.settings.edge.forwarded_allow_ips.clone()),
+        health: wiring.settings.serve.health_path.clone().map(|path| {
+            let life = Arc::clone(&wiring.life);
+            Health { path, ready: Arc::new(move || life.ready()) }
+        }),
         in_flight: wiring.in_flight,
         metrics: wiring.metrics,
         access_log: wiring.settings.logs.access,
@@ -152,6 +162,7 @@ async fn serve(wiring: Wiring, ready: Ready, signals: &mut Signals) -> io::Resul
         };
         accepting.spawn(accept::accept(listener, Arc::clone(&permits), serve));
     }
+    wiring.life.enter(Phase::Ready);
     tracing::info!("{line}");
 
     let name = tokio::select! {
@@ -161,6 +172,7 @@ async fn serve(wiring: Wiring, ready: Ready, signals: &mut Signals) -> io::Resul
         }
     };
     let signalled = Instant::now();
+    wiring.life.enter(Phase::Draining);
     tracing::info!(signal = name, "stopping");
     // Ends the accept loops and with them the listeners, so new connections are refused from here on.
     accepting.shutdown().await;

@@ -1,10 +1,12 @@
 //! A server's life, from settings to exit code. The only room that knows all others.
 //!
 //! Python's main thread binds, imports, starts the pool and then waits; the IO thread accepts from the moment that
-//! the application is ready until the drain has ended.
+//! the application is ready until the drain has ended, on the admin port from its bind until the process is gone.
 
+pub mod admin;
 pub mod drain;
 pub mod front;
+pub mod phase;
 
 use std::convert::Infallible;
 use std::io;
@@ -33,8 +35,10 @@ use crate::sys::signals::Dispositions;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::{console, log};
 use crate::wsgi::call::Application;
+use admin::{Admin, Sources};
 use drain::Ended;
 use front::{Line, Ready, Wiring};
+use phase::Life;
 
 /// How long non-daemon threads and busy pool threads may take after the drain.
 const THREADS_END: Duration = Duration::from_secs(5);
@@ -53,10 +57,24 @@ pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
     tracing::debug!("{}", resolved.sizing);
     let mut listeners = Vec::new();
     for bind in &settings.serve.bind {
-        listeners.extend(listen::bind(bind, settings.serve.backlog)?);
+        listeners.extend(listen::bind(bind, "--bind", settings.serve.backlog)?);
     }
+    let mut admin_listeners = match &settings.serve.admin_bind.0 {
+        Some(bind) => listen::bind(bind, "--admin-bind", settings.serve.backlog)?,
+        None => Vec::new(),
+    };
+    for listener in &admin_listeners {
+        tracing::info!("admin port on {listener}");
+    }
+    let paths = |listeners: &[Listener]| listeners.iter().filter_map(Listener::own_file).collect();
+    let (socket_files, admin_files) = (paths(&listeners), paths(&admin_listeners));
+    // Kept here, as the IO thread never lets go of these listeners.
+    let kept_files: Vec<_> = admin_listeners.iter_mut().filter_map(Listener::take_file).collect();
+    let python = py.version_info();
+    let python = format!("{}.{}.{}{}", python.major, python.minor, python.patch, python.suffix.unwrap_or_default());
     let (tell, told) = mpsc::channel();
-    let (wiring, shared) = wire(settings, &listeners, &tell);
+    let (wiring, shared) = wire(settings, python.into(), &flush, &tell);
+    let wiring = Wiring { admin_listeners, socket_files, admin_files, ..wiring };
     let (tell_ready, ready) = tokio::sync::oneshot::channel();
     let (tell_started, started) = mpsc::channel();
     let tell_ended = Box::new(move |ended| drop(tell.send(Told::Ended(ended))));
@@ -104,6 +122,7 @@ pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
     }
     shutdown::finish(py, pool.threads(), THREADS_END);
     tracing::info!("stopped");
+    drop(kept_files);
     flush.now();
     exit_now(code)
 }
@@ -192,7 +211,7 @@ fn spool(settings: &Settings) -> Spool {
 }
 
 /// The parts that both sides share, before either runs.
-fn wire(settings: &Settings, listeners: &[Listener], tell: &mpsc::Sender<Told>) -> (Wiring, Shared) {
+fn wire(settings: &Settings, python: Arc<str>, flush: &log::Flush, tell: &mpsc::Sender<Told>) -> (Wiring, Shared) {
     let spool = spool(settings);
     let metrics = Arc::new(Metrics::default());
     let limits = &settings.limits;
@@ -206,15 +225,32 @@ fn wire(settings: &Settings, listeners: &[Listener], tell: &mpsc::Sender<Told>) 
     let seats = Arc::new(Seats::new(threads, source, watch, give_order));
     let shared =
         Shared { queue: Arc::clone(&queue), seats: Arc::clone(&seats), replies, spool, metrics: Arc::clone(&metrics) };
+    let pool = Arc::clone(&seats);
+    let is_stuck = Box::new(move || pool.overdue().is_stuck(pool.threads()));
+    let (life, in_flight) = (Arc::new(Life::new(Arc::clone(&queue), is_stuck)), InFlight::default());
+    let admin = Admin::new(Sources {
+        life: Arc::clone(&life),
+        metrics: Arc::clone(&metrics),
+        in_flight: in_flight.clone(),
+        queue: Arc::clone(&queue),
+        seats: Arc::clone(&seats),
+        budget: shared.spool.budget.clone(),
+        dropped_lines: flush.dropped(),
+        python,
+    });
     let wiring = Wiring {
         settings: settings.clone(),
         queue,
         crew: seats as Arc<dyn Crew>,
         replies: shared.replies.clone(),
         spool: shared.spool.clone(),
-        in_flight: InFlight::default(),
+        in_flight,
         metrics,
-        socket_files: listeners.iter().filter_map(Listener::own_file).collect(),
+        life,
+        admin,
+        admin_listeners: Vec::new(),
+        socket_files: Vec::new(),
+        admin_files: Vec::new(),
     };
     (wiring, shared)
 }

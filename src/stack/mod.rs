@@ -19,11 +19,13 @@ pub mod guard;
 pub mod identify;
 pub mod observe;
 pub mod panic_net;
+pub mod probe;
 pub mod route;
 pub mod turns;
 
 use identify::Trust;
 use observe::{InFlight, Observed};
+use probe::Health;
 use route::FrontBody;
 use turns::Turns;
 
@@ -35,6 +37,8 @@ pub struct Front {
     pub root_path: String,
     /// `--forwarded-allow-ips`.
     pub trust: Trust,
+    /// `--health-path`.
+    pub health: Option<Health>,
     pub in_flight: InFlight,
     pub metrics: Arc<Metrics>,
     pub access_log: bool,
@@ -58,6 +62,6 @@ pub fn stack(
         .layer(panic_net::PanicNetLayer)
         // answers what the stream refused; refuses what no application should see: CONNECT, bad targets
         .layer(guard::GuardLayer::new(turns))
-        // static files, or the application
+        // the health path, static files, or the application
         .service(route::Route::new(front, client))
 }

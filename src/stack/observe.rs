@@ -22,6 +22,7 @@ use tower::{Layer, Service};
 
 use super::Front;
 use super::guard::StandIn;
+use super::probe::Unrecorded;
 use super::turns::Turns;
 use crate::exchange::Client;
 use crate::semantics::fault::Fault;
@@ -95,6 +96,9 @@ impl Observation {
             if let Some(record) = &mut self.record {
                 record.stand_in = true;
             }
+        }
+        if response.extensions().get::<Unrecorded>().is_some() {
+            self.record = None;
         }
     }
 

@@ -1,4 +1,4 @@
-//! The fork of the way: static files answer here, the application gets the rest.
+//! The fork of the way: probes and static files are answered here, the application gets the rest.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -88,6 +88,9 @@ impl Service<Request<Incoming>> for Route {
     /// Decides at once; only a request with a body, or one that waits for the application, is a future that waits.
     fn call(&mut self, request: Request<Incoming>) -> RouteFuture {
         let front = &self.front;
+        if let Some(health) = front.health.as_ref().filter(|health| health.path == request.uri().path()) {
+            return RouteFuture::Answered { response: Some(health.answer(request.method())) };
+        }
         if !front.static_files.is_empty() {
             let path = below_root(request.uri().path(), &front.root_path);
             if let Some(response) = front.static_files.respond(request.method(), path, request.headers()) {

@@ -89,9 +89,9 @@ static FAMILIES: [Family; 26] = [
     Family(M::Durations, Histogram, "monopod_request_duration", SECONDS, &["phase"], "How long requests took"),
     Family(M::InFlight, Gauge, "monopod_requests_in_flight", None, &[], "Requests that have come and not ended"),
     Family(M::QueueDepth, Gauge, "monopod_queue_depth", None, &[], "Requests that wait for a thread"),
-    Family(M::QueueCapacity, Gauge, "monopod_queue_capacity", None, &[], "How many may wait (`--queue-size`)"),
+    Family(M::QueueCapacity, Gauge, "monopod_queue_capacity", None, &[], "Requests that may wait (`--queue-size`)"),
     Family(M::ThreadsBusy, Gauge, "monopod_threads_busy", None, &[], "Threads that run the application"),
-    Family(M::ThreadsMax, Gauge, "monopod_threads_max", None, &[], "How many there may be (`--threads`)"),
+    Family(M::ThreadsMax, Gauge, "monopod_threads_max", None, &[], "Threads there may be (`--threads`)"),
     Family(
         M::ThreadsStreaming,
         Gauge,
@@ -109,7 +109,7 @@ static FAMILIES: [Family; 26] = [
         "Threads that do not come back from a request (`--timeout`)",
     ),
     Family(M::Connections, Gauge, "monopod_connections", None, &[], "Connections of clients that are open"),
-    Family(M::Accepted, Counter, "monopod_connections_accepted", None, &[], "Connections of clients, ever"),
+    Family(M::Accepted, Counter, "monopod_connections_accepted", None, &[], "Connections of clients so far"),
     Family(M::RequestBytes, Counter, "monopod_request", BYTES, &[], "Bytes of request bodies for the application"),
     Family(M::ResponseBytes, Counter, "monopod_response", BYTES, &[], "Bytes of response bodies"),
     Family(M::Faults, Counter, "monopod_faults", None, &["reason"], "Requests and connections refused or failed"),
@@ -122,7 +122,7 @@ static FAMILIES: [Family; 26] = [
         "Request headers kept from the application",
     ),
     Family(M::Buffer, Gauge, "monopod_buffer", BYTES, &[], "Bytes of bodies held in memory"),
-    Family(M::BufferLimit, Gauge, "monopod_buffer_limit", BYTES, &[], "How many may be held (`--buffer-memory`)"),
+    Family(M::BufferLimit, Gauge, "monopod_buffer_limit", BYTES, &[], "Bytes that may be held (`--buffer-memory`)"),
     Family(M::Spooled, Counter, "monopod_spooled", BYTES, &[], "Bytes of bodies written to temporary files"),
     Family(M::StaticHits, Counter, "monopod_static_hits", None, &[], "Requests answered from a static file"),
     Family(
@@ -137,7 +137,7 @@ static FAMILIES: [Family; 26] = [
     Family(M::Cpu, Counter, "process_cpu", SECONDS, &[], "User and system time of the process"),
     Family(M::Resident, Gauge, "process_resident_memory", BYTES, &[], "Resident memory of the process"),
     Family(M::OpenFds, Gauge, "process_open_fds", None, &[], "Open file descriptors"),
-    Family(M::MaxFds, Gauge, "process_max_fds", None, &[], "How many may be open; absent where nothing limits them"),
+    Family(M::MaxFds, Gauge, "process_max_fds", None, &[], "File descriptors that may be open, where there is a limit"),
     Family(M::StartTime, Gauge, "process_start_time", SECONDS, &[], "When the process started, since the Unix epoch"),
 ];
 
@@ -277,9 +277,10 @@ fn bounds() -> impl Iterator<Item = f64> {
 const INTRO: &str = "\
 # Metrics
 
-What monopod counts about itself, as text of [OpenMetrics](https://prometheus.io/docs/specs/om/open_metrics_spec/) 1.0.
-Counters begin with 0 at the start of the process. Names, labels and reasons are part of the interface: they change with
-an entry in the changelog.
+What monopod counts about itself. The [admin port](admin-port.md) answers `/metrics` with it, as text of
+[OpenMetrics](https://prometheus.io/docs/specs/om/open_metrics_spec/) 1.0. Counters begin with 0 at the start of the
+process; what the admin port answers is in none of them. Names, labels and reasons are part of the interface: they change
+with an entry in the changelog.
 
 | name | type | unit | labels | meaning |
 |---|---|---|---|---|

@@ -32,10 +32,10 @@ impl Flush {
         drop(self.guard.lock().take());
     }
 
-    /// Lines dropped so far, because standard output was blocked.
+    /// Counts the lines dropped because standard output was blocked.
     #[must_use]
-    pub fn dropped_lines(&self) -> usize {
-        self.dropped.dropped_lines()
+    pub fn dropped(&self) -> ErrorCounter {
+        self.dropped.clone()
     }
 }
 

@@ -47,6 +47,8 @@ impl Server {
                 command.env_remove(name);
             }
         }
+        // In a container every server would want the same admin port.
+        command.env("MONOPOD_ADMIN_BIND", "none");
         let mut process = command.spawn().expect("the binary starts");
         let stdout = process.stdout.take().expect("stdout is piped");
         let (tell, told) = mpsc::channel();

@@ -67,7 +67,8 @@ class Face:
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The tests' own environment without what would steer the server, and `extra`."""
     kept = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)}
-    return {**kept, "PYTHONDONTWRITEBYTECODE": "1", **(extra or {})}
+    # In a container every server would want the same admin port.
+    return {**kept, "PYTHONDONTWRITEBYTECODE": "1", "MONOPOD_ADMIN_BIND": "none", **(extra or {})}
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Memory:
 
 
 class Server:
-    """A running server; use as a context manager."""
+    """A running server; use as a context manager. It runs when its log has `ready`."""
 
     def __init__(
         self,
@@ -94,6 +95,7 @@ class Server:
         subcommand: str | None = "serve",
         stderr: int | IO[bytes] = subprocess.STDOUT,
         within: tuple[str, ...] = (),
+        ready: str = "listening on ",
     ) -> None:
         options = [*(part for address in bind for part in ("--bind", address)), "--log-format", "text", *args]
         # `within` is a command that sets something up and then becomes the server: `prlimit --nofile=64`.
@@ -113,7 +115,7 @@ class Server:
         self._reader = threading.Thread(target=self._drain, daemon=True)
         self._reader.start()
         try:
-            self.ready_line = self.wait_log("listening on ", READY_WITHIN)
+            self.ready_line = self.wait_log(ready, READY_WITHIN)
         except BaseException:
             self.kill()
             raise
@@ -133,6 +135,12 @@ class Server:
     @property
     def port(self) -> int:
         return self.ports[0]
+
+    @property
+    def admin_port(self) -> int:
+        """Where `--admin-bind 127.0.0.1:0` led to."""
+        line = self.wait_log("admin port on ")
+        return int(line.rsplit(":", 1)[1])
 
     # What the server says
 
@@ -188,6 +196,15 @@ class Server:
         """One request on a connection of its own."""
         with self.connect() as connection:
             return connection.ask(target, method, headers, body)
+
+    def connect_admin(self) -> Connection:
+        """A connection to the admin port."""
+        return Connection(socket.create_connection(("127.0.0.1", self.admin_port), TIMEOUT))
+
+    def ask_admin(self, target: str, method: str = "GET") -> Answer:
+        """One request to the admin port."""
+        with self.connect_admin() as connection:
+            return connection.ask(target, method)
 
     def refuses(self) -> bool:
         """Whether a new connection is refused, or reset because the listener closed that very moment."""

@@ -10,7 +10,7 @@ from pep3333.subject import Kind
 
 def monopod(binary: Path, venv: Path) -> Kind:
     def command(target: str, threads: int, port: int, mount: str) -> list[str]:
-        options = ["--venv", str(venv), "--log-format", "text", "--no-access-log"]
+        options = ["--venv", str(venv), "--log-format", "text", "--no-access-log", "--admin-bind", "none"]
         root = ["--root-path", mount] if mount else []
         return [
             str(binary),

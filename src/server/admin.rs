@@ -1,0 +1,174 @@
+//! The admin port (`--admin-bind`): probes and metrics, from the bind until the process is gone.
+//!
+//! `front` runs it on the IO thread, guarded like any connection but with limits of its own. Its requests never see the
+//! queue, the application or its locks, keep no access record and are not counted as clients'. A connection serves one
+//! request: who asks every few seconds need not hold a descriptor meanwhile.
+
+use std::convert::Infallible;
+use std::os::fd::AsFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tower::{Service, ServiceBuilder};
+use tracing_appender::non_blocking::ErrorCounter;
+
+use super::phase::Life;
+use crate::app::queue::Queue;
+use crate::app::service::fault_page;
+use crate::exchange::{Budget, Client};
+use crate::net::accept::{self, Serve};
+use crate::net::conn;
+use crate::net::guard::HeadLimits;
+use crate::net::listen::Listener;
+use crate::net::permits::{Permit, Permits};
+use crate::net::stream::{Stream, Timeouts};
+use crate::python::crew::Seats;
+use crate::semantics::fault::Fault;
+use crate::stack::guard::GuardLayer;
+use crate::stack::observe::InFlight;
+use crate::stack::panic_net::PanicNetLayer;
+use crate::stack::probe;
+use crate::stack::route::FrontBody;
+use crate::stack::turns::Turns;
+use crate::sys::usage::usage;
+use crate::telemetry::exposition::{self, Levels};
+use crate::telemetry::metrics::Metrics;
+
+/// Enough for a scraper, a probe and somebody with a browser.
+const HEAD: HeadLimits = HeadLimits { request_line: 2048, header: 8192, headers: 16 * 1024, count: 64 };
+/// Who is slower than this is cut off.
+const PATIENCE: Option<Duration> = Some(Duration::from_secs(5));
+const TIMEOUTS: Timeouts = Timeouts { header: PATIENCE, keep_alive: PATIENCE, write: PATIENCE };
+const OPTIONS: conn::Options =
+    conn::Options { keep_alive: false, head: HEAD.request_line + HEAD.headers + HEAD.header, headers: HEAD.count };
+
+/// Connections at once; one answers one request.
+const CONNECTIONS: usize = 64;
+
+const INDEX: &str = "\
+/metrics   what the server counts, as OpenMetrics text
+/-/live    200 while the process should go on, else 503
+/-/ready   200 while new requests should come here, else 503 and why not
+";
+
+/// Where the port looks for its answers.
+pub struct Sources {
+    pub life: Arc<Life>,
+    pub metrics: Arc<Metrics>,
+    pub in_flight: InFlight,
+    pub queue: Arc<Queue>,
+    pub seats: Arc<Seats>,
+    pub budget: Budget,
+    pub dropped_lines: ErrorCounter,
+    /// The interpreter's version.
+    pub python: Arc<str>,
+}
+
+impl Sources {
+    /// What is so at this moment. Reads `/proc`, so not for the IO thread.
+    fn levels(&self) -> Levels {
+        let (busy, _) = self.seats.busy();
+        Levels {
+            in_flight: self.in_flight.count() as u64,
+            queue_depth: self.queue.depth() as u64,
+            queue_capacity: self.queue.capacity() as u64,
+            threads_busy: busy as u64,
+            threads_streaming: self.seats.overdue().streams() as u64,
+            threads_stuck: self.seats.overdue().stuck() as u64,
+            threads_max: self.seats.threads() as u64,
+            buffer_bytes: self.budget.used(),
+            buffer_limit_bytes: self.budget.limit(),
+            spooled_bytes: self.budget.spooled(),
+            log_lines_dropped: self.dropped_lines.dropped_lines() as u64,
+            python: Arc::clone(&self.python),
+            usage: usage(),
+        }
+    }
+}
+
+/// Answers the connections of the admin port.
+#[derive(Clone)]
+pub struct Admin {
+    sources: Arc<Sources>,
+    /// Never asked to shut down: the end of the process ends these connections.
+    connections: Arc<GracefulShutdown>,
+}
+
+impl Admin {
+    #[must_use]
+    pub fn new(sources: Sources) -> Self {
+        Self { sources: Arc::new(sources), connections: Arc::default() }
+    }
+
+    /// Serves `listeners` in tasks of their own for as long as the runtime runs.
+    pub fn open(&self, listeners: Vec<Listener>) {
+        let permits = Permits::new(CONNECTIONS);
+        for listener in listeners {
+            let (admin, permits) = (self.clone(), Arc::clone(&permits));
+            tokio::spawn(async move {
+                if let Err(error) = accept::accept(listener, permits, admin).await {
+                    tracing::error!(%error, reason = "admin-failed", "the admin port cannot be served");
+                }
+            });
+        }
+    }
+
+    async fn answer(self, request: Request<Incoming>) -> Response<FrontBody> {
+        let (method, path) = (request.method(), request.uri().path());
+        if !matches!(path, "/" | "/metrics" | "/-/live" | "/-/ready") {
+            return probe::plain(StatusCode::NOT_FOUND, method, "404 Not Found\n".to_owned());
+        }
+        if !probe::is_read(method) {
+            return probe::not_allowed();
+        }
+        let sources = self.sources;
+        match path {
+            "/-/live" => probe::state(method, "live", sources.life.live()),
+            "/-/ready" => probe::state(method, "ready", sources.life.ready()),
+            "/" => probe::plain(StatusCode::OK, method, INDEX.to_owned()),
+            _ => {
+                let scrape = move || exposition::scrape(&sources.metrics, sources.levels());
+                let Ok(text) = tokio::task::spawn_blocking(scrape).await else {
+                    return fault_page(&Fault::internal()).map(FrontBody::App);
+                };
+                let mut response = probe::plain(StatusCode::OK, method, text);
+                let content_type = HeaderValue::from_static(exposition::CONTENT_TYPE);
+                response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+                response
+            }
+        }
+    }
+}
+
+impl Serve for Admin {
+    fn serve<S>(&self, stream: S, _: Client, permit: Permit)
+    where
+        S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
+    {
+        let turns = Arc::new(Turns::default());
+        let service = ServiceBuilder::new().layer(PanicNetLayer).layer(GuardLayer::new(&turns)).service(self.clone());
+        let stream = Stream::new(stream, HEAD, TIMEOUTS, Arc::clone(&turns));
+        tokio::spawn(conn::serve(stream, OPTIONS, service, self.connections.watcher(), permit, turns));
+    }
+}
+
+impl Service<Request<Incoming>> for Admin {
+    type Response = Response<FrontBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<FrontBody>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let admin = self.clone();
+        Box::pin(async move { Ok(admin.answer(request).await) })
+    }
+}
