@@ -7,6 +7,7 @@ import json
 import time
 
 from gate import Gate
+from samples import scrape
 from server import Server, Starter, await_true
 
 
@@ -66,6 +67,27 @@ def test_a_request_whose_client_has_left_is_interrupted_too(start: Starter, gate
         server.ask("/hello")
     gate.wait("RequestTimeout").let_through()
     assert server.ask("/hello").status == 200
+
+
+def test_too_many_stuck_threads_fail_the_liveness_probe(start: Starter, gate: Gate) -> None:
+    """Half of the pool, and more than one."""
+    server = start("lab:application", "--threads", "4", "--timeout", "300ms", "--admin-bind", "127.0.0.1:0")
+    assert server.ask(f"/waits?gate={gate.port}").status == 504
+    stuck = [gate.wait("waits")]
+    server.wait_log("stuck=1")
+    assert server.ask_admin("/-/live").status == 200
+    assert server.ask(f"/waits?gate={gate.port}").status == 504
+    stuck.append(gate.wait("waits"))
+    server.wait_log("stuck=2")
+    live = server.ask_admin("/-/live")
+    assert (live.status, live.body) == (503, b"stuck\n")
+    assert server.ask_admin("/-/ready").status == 503
+    assert scrape(server).get("monopod_threads_stuck") == 2
+    assert server.ask("/hello").body == b"hello world\n", "those that ask are served all the same"
+    for visitor in stuck:
+        visitor.let_through()
+    await_true(lambda: server.ask_admin("/-/live").status == 200, "the threads are back")
+    assert scrape(server).get("monopod_threads_stuck") == 0
 
 
 def test_the_time_in_the_queue_does_not_count(start: Starter, gate: Gate) -> None:

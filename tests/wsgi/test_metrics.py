@@ -139,7 +139,7 @@ def test_each_refusal_is_counted_once_by_its_reason(
 @pytest.mark.parametrize(
     ("target", "status", "reason"),
     [
-        ("/raises?kind=ValueError", 500, "app-raised"),
+        ("/raises?kind=ValueError&at=call", 500, "app-raised"),
         ("/raises_after?chunks=1", 200, "app-raised"),
         ("/sized?declared=10&sent=5&chunk=5", 200, "app-short-body"),
         ("/sized?declared=10&sent=35&chunk=5", 200, "app-long-body"),
