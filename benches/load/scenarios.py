@@ -181,6 +181,6 @@ SCENARIOS: dict[str, Scenario] = {
         attack("body", 90, "/upload", "-B", "-i", "5", "-s", "8192", "-x", "10"),
         # monopod serves this one as a static file; for the others it is a path like any other.
         attack("range", 60, "/static/slow_clients.py", "-R", "-a", "5", "-b", "3000"),
-        attack("read", 200, "/download", "-X", "-w", "256", "-y", "1024", "-n", "5", "-z", "32"),
+        attack("read", 120, "/download", "-X", "-w", "256", "-y", "1024", "-n", "5", "-z", "32"),
     )
 }

@@ -7,6 +7,7 @@ them; what a thread did that ended in between is lost, as the kernel keeps no su
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import threading
@@ -139,6 +140,20 @@ def pss_mib(root: int) -> float:
         if found := re.search(r"^Pss:\s+(\d+) kB$", text, re.MULTILINE):
             kib += int(found[1])
     return kib / 1024
+
+
+def sockets(root: int) -> int:
+    """Open sockets of the tree, listening ones and those between its processes included."""
+    count = 0
+    for pid in tree(root):
+        try:
+            descriptors = list((PROC / str(pid) / "fd").iterdir())
+        except OSError:
+            continue
+        for descriptor in descriptors:
+            with contextlib.suppress(OSError):
+                count += os.readlink(descriptor).startswith("socket:")
+    return count
 
 
 class Peak:
