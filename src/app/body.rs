@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use crate::exchange::parking::Park;
 use crate::exchange::replies::ReplyBody;
 
 /// Complete bytes, a response pipe, or a stretch of a file.
@@ -22,6 +23,16 @@ impl From<ReplyBody> for AppBody {
 impl From<String> for AppBody {
     fn from(text: String) -> Self {
         Self(ReplyBody::Full(Bytes::from(text), None))
+    }
+}
+
+impl Park for AppBody {
+    fn poll_parked(&mut self, cx: &mut Context<'_>) {
+        match &mut self.0 {
+            ReplyBody::Full(..) => {}
+            ReplyBody::Pipe { reader, .. } => reader.poll_parked(cx),
+            ReplyBody::File(slice) => slice.poll_parked(cx),
+        }
     }
 }
 

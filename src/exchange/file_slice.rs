@@ -1,7 +1,7 @@
 //! A stretch of an open file, read by positioned reads off the async threads.
 //!
 //! Serves `wsgi.file_wrapper`, spilled responses and large static assets: one blocking read of at most
-//! [`READ_SIZE`] bytes at a time, the next only when the client took the last. Never maps memory (a
+//! [`MOST`](super::parking::MOST) bytes at a time, the next only when the client took the last. Never maps memory (a
 //! truncated mapped file is a SIGBUS) and never touches the file's own offset.
 
 use std::fmt;
@@ -17,8 +17,7 @@ use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use tokio::task::JoinHandle;
 
-/// Bytes per blocking read: large enough to amortise the hop, small enough for a thousand readers.
-pub const READ_SIZE: usize = 256 * 1024;
+use super::parking::{Park, Parking};
 
 /// The file to read, as it is held.
 #[derive(Clone)]
@@ -58,13 +57,14 @@ pub struct FileSlice {
     offset: u64,
     remaining: u64,
     reading: Option<JoinHandle<io::Result<Chunk>>>,
+    parking: Parking,
 }
 
 impl FileSlice {
     /// `len` bytes from `offset`; the file must stay at least that long.
     #[must_use]
     pub fn new(source: FileSource, offset: u64, len: u64) -> Self {
-        Self { source, offset, remaining: len, reading: None }
+        Self { source, offset, remaining: len, reading: None, parking: Parking::default() }
     }
 
     /// Bytes not yet handed out.
@@ -85,12 +85,24 @@ impl FileSlice {
     /// What the read said; `UnexpectedEof` when the file shrank, so that a short answer is never ended
     /// like a complete one.
     pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let mut parking = std::mem::take(&mut self.parking);
+        let chunk = self.poll_portion(&mut parking, cx);
+        self.parking = parking;
+        chunk
+    }
+
+    /// The same, as large as another body's `parking` says.
+    pub(super) fn poll_portion(
+        &mut self,
+        parking: &mut Parking,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Bytes>>> {
         if self.remaining == 0 {
             return Poll::Ready(None);
         }
         let reading = self.reading.get_or_insert_with(|| {
             let (source, offset) = (self.source.clone(), self.offset);
-            let want = usize::try_from(self.remaining).unwrap_or(READ_SIZE).min(READ_SIZE);
+            let want = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(parking.portion());
             // Made and dropped on this thread, filled on another: allocators keep what crosses threads one way.
             let buffer = Vec::with_capacity(want);
             tokio::task::spawn_blocking(move || {
@@ -116,6 +128,12 @@ impl FileSlice {
     }
 }
 
+impl Park for FileSlice {
+    fn poll_parked(&mut self, cx: &mut Context<'_>) {
+        self.parking.poll(cx);
+    }
+}
+
 /// Fills `buffer` from `offset`, with at least one byte.
 fn read_at(file: &File, offset: u64, mut buffer: Vec<u8>) -> io::Result<Bytes> {
     loop {
@@ -131,22 +149,23 @@ fn read_at(file: &File, offset: u64, mut buffer: Vec<u8>) -> io::Result<Bytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exchange::parking::MOST;
     use std::future::poll_fn;
     use std::io::Write;
 
     #[tokio::test]
     async fn reads_exactly_its_stretch_and_tells_a_shrunk_file() {
         let mut file = tempfile::tempfile().unwrap();
-        let data: Vec<u8> = (0..=250).cycle().take(READ_SIZE + 1000).collect();
+        let data: Vec<u8> = (0..=250).cycle().take(MOST + 1000).collect();
         file.write_all(&data).unwrap();
         let file = FileSource::Open(Arc::new(file));
 
-        let mut slice = FileSlice::new(file.clone(), 10, READ_SIZE as u64 + 90);
+        let mut slice = FileSlice::new(file.clone(), 10, MOST as u64 + 90);
         let mut got = Vec::new();
         while let Some(chunk) = poll_fn(|cx| slice.poll_chunk(cx)).await {
             got.extend_from_slice(&chunk.unwrap());
         }
-        assert_eq!(got, data[10..READ_SIZE + 100]);
+        assert_eq!(got, data[10..MOST + 100]);
 
         let mut slice = FileSlice::new(file, data.len() as u64 - 5, 50);
         assert_eq!(poll_fn(|cx| slice.poll_chunk(cx)).await.unwrap().unwrap().len(), 5);

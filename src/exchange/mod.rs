@@ -8,6 +8,7 @@ pub mod budget;
 pub mod client;
 pub mod file_slice;
 pub mod job;
+pub mod parking;
 pub mod replies;
 pub mod request;
 pub mod response;

@@ -245,16 +245,26 @@ impl<S: AsFd + AsyncRead + Unpin> AsyncRead for Stream<S> {
 }
 
 impl<S: AsFd + AsyncWrite + Unpin> Stream<S> {
-    /// Runs the write timer while the client takes nothing.
-    fn timed<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if written.is_ready() {
+    /// Runs the write timer while the client takes nothing. A body that holds back is asked again when that begins, so
+    /// that it knows, and when something was written.
+    fn timed(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(written) = written {
+            if let Ok(bytes) = &written {
+                self.turns.wrote(*bytes);
+            }
             if self.blocked_since.take().is_some() {
                 self.turns.set_blocked(false);
             }
-            return written;
+            if self.turns.is_held_back() {
+                cx.waker().wake_by_ref();
+            }
+            return Poll::Ready(written);
         }
         let since = *self.blocked_since.get_or_insert_with(|| {
             self.turns.set_blocked(true);
+            if self.turns.is_held_back() {
+                cx.waker().wake_by_ref();
+            }
             Instant::now()
         });
         let Some(limit) = self.timeouts.write else { return Poll::Pending };

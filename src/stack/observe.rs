@@ -25,6 +25,7 @@ use super::guard::StandIn;
 use super::probe::Unrecorded;
 use super::turns::Turns;
 use crate::exchange::Client;
+use crate::exchange::parking::Park;
 use crate::semantics::fault::Fault;
 use crate::semantics::path::in_ascii;
 use crate::telemetry::log::ACCESS;
@@ -295,17 +296,28 @@ pin_project! {
 
 impl<B> Body for Observed<B>
 where
-    B: Body<Data = Bytes, Error = io::Error>,
+    B: Body<Data = Bytes, Error = io::Error> + Park + Unpin,
 {
     type Data = Bytes;
     type Error = io::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let mut this = self.project();
+        if let Some(observation) = this.observation.as_ref()
+            && observation.connection.turns.hold_back()
+        {
+            // hyper would take it into memory, whatever the client reads.
+            if observation.connection.turns.is_blocked() {
+                this.body.poll_parked(cx);
+            }
+            return Poll::Pending;
+        }
         let frame = ready!(this.body.as_mut().poll_frame(cx));
         match (&frame, this.observation) {
             (Some(Ok(frame)), Some(observation)) => {
-                observation.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                let length = frame.data_ref().map_or(0, Bytes::len);
+                observation.bytes += length as u64;
+                observation.connection.turns.hand_out(length);
             }
             (Some(Err(error)), Some(observation)) => {
                 observation.failed = true;

@@ -17,6 +17,7 @@ use tower::Service;
 use super::Front;
 use crate::app::body::AppBody;
 use crate::app::service::{Answer, fault_page};
+use crate::exchange::parking::Park;
 use crate::exchange::{Client, Spooled};
 use crate::semantics::fault::Fault;
 use crate::semantics::path::below_root;
@@ -57,6 +58,15 @@ impl Body for FrontBody {
         match self {
             Self::App(body) => body.size_hint(),
             Self::Static(body) => body.size_hint(),
+        }
+    }
+}
+
+impl Park for FrontBody {
+    fn poll_parked(&mut self, cx: &mut Context<'_>) {
+        match self {
+            Self::App(body) => body.poll_parked(cx),
+            Self::Static(body) => body.poll_parked(cx),
         }
     }
 }

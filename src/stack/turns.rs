@@ -28,6 +28,10 @@ pub struct Turns {
     reading: AtomicBool,
     /// The client does not take what is written to it.
     blocked: AtomicBool,
+    /// Bytes of bodies that were handed out and, as far as is known, not written yet.
+    out: AtomicU64,
+    /// A body was asked for more and held it back.
+    held_back: AtomicBool,
     /// The number of answered requests at which the connection is to close; `NEVER` until it is asked to.
     leave_at: AtomicU64,
     /// A response that only the connection's end delimits broke off.
@@ -38,6 +42,8 @@ pub struct Turns {
     cut: OnceLock<&'static str>,
 }
 
+/// Bytes of a body that may lie between it and the socket: what is worth a system call.
+const MOST_OUT: u64 = 64 * 1024;
 /// More requests than a connection can have.
 const NEVER: u64 = u64::MAX;
 
@@ -51,6 +57,8 @@ impl Default for Turns {
             epoch: Instant::now(),
             reading: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
+            out: AtomicU64::new(0),
+            held_back: AtomicBool::new(false),
             leave_at: AtomicU64::new(NEVER),
             broken: AtomicBool::new(false),
             refused: OnceLock::new(),
@@ -113,6 +121,36 @@ impl Turns {
         if !blocked {
             self.idle_from(Instant::now());
         }
+    }
+
+    /// `bytes` of a body are on their way to the stream.
+    pub fn hand_out(&self, bytes: usize) {
+        self.out.store(self.out.load(Ordering::Relaxed) + bytes as u64, Ordering::Relaxed);
+    }
+
+    /// The stream has written `bytes`, heads included.
+    pub fn wrote(&self, bytes: usize) {
+        self.out.store(self.out.load(Ordering::Relaxed).saturating_sub(bytes as u64), Ordering::Relaxed);
+    }
+
+    /// A body is to hold back what it has: the client takes nothing, or enough is on its way. Whoever ends that wakes the
+    /// connection's task, see [`Turns::is_held_back`].
+    pub fn hold_back(&self) -> bool {
+        let enough = self.blocked.load(Ordering::Relaxed) || self.out.load(Ordering::Relaxed) >= MOST_OUT;
+        self.held_back.store(enough, Ordering::Relaxed);
+        enough
+    }
+
+    /// A body waits to be asked again.
+    #[must_use]
+    pub fn is_held_back(&self) -> bool {
+        self.held_back.load(Ordering::Relaxed)
+    }
+
+    /// The client takes nothing of what is written.
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        self.blocked.load(Ordering::Relaxed)
     }
 
     /// Asks an idle connection to close; another request makes it void.

@@ -14,6 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::content::{Content, FileContent};
 use crate::exchange::FileSlice;
+use crate::exchange::parking::Park;
 use crate::semantics::range::ByteRange;
 
 /// A response body of known length.
@@ -84,6 +85,15 @@ impl StaticBody {
 
     fn advance(&mut self) {
         self.current = self.rest.pop_front();
+    }
+}
+
+impl Park for StaticBody {
+    fn poll_parked(&mut self, cx: &mut Context<'_>) {
+        // What lies in memory is there for every client.
+        if let Some(Part::File(slice)) = &mut self.current {
+            slice.poll_parked(cx);
+        }
     }
 }
 

@@ -194,12 +194,16 @@ fn send(py: Python<'_>, iterable: &Bound<'_, PyAny>, start_response: &StartRespo
     Ok(())
 }
 
+/// A list of more parts is iterated: looking at all of them at once would cost memory by their number.
+const MOST_AT_ONCE: usize = 4096;
+
 /// The items of an exact list or tuple: a body that is all there.
 fn all_chunks<'py>(iterable: &Bound<'py, PyAny>) -> Option<SmallVec<[Bound<'py, PyAny>; 4]>> {
     if let Ok(list) = iterable.cast_exact::<PyList>() {
-        return Some(list.iter().collect());
+        return (list.len() <= MOST_AT_ONCE).then(|| list.iter().collect());
     }
-    iterable.cast_exact::<PyTuple>().ok().map(|tuple| tuple.iter().collect())
+    let tuple = iterable.cast_exact::<PyTuple>().ok().filter(|tuple| tuple.len() <= MOST_AT_ONCE)?;
+    Some(tuple.iter().collect())
 }
 
 fn not_started() -> PyErr {

@@ -13,7 +13,6 @@ use pyo3::prelude::*;
 
 use crate::exchange::replies::{Reply, ReplyBody, ReplyHandle};
 use crate::exchange::response::{Writer, pipe};
-use crate::exchange::spool::MEMORY_MARK;
 use crate::exchange::{FileSlice, Permit, Spool};
 use crate::semantics::fault::Fault;
 use crate::telemetry::metrics::Metrics;
@@ -30,6 +29,9 @@ pub struct Head {
 
 /// A complete body of at most so many bytes is not counted against the budget: a connection costs as much.
 const UNCOUNTED: usize = 16 * 1024;
+/// And one of at most so many leaves in one piece. A larger one may have to wait for a slow client elsewhere than in
+/// memory, so it goes through the pipe.
+const IN_ONE_PIECE: usize = 64 * 1024;
 
 /// Whether more of the application's body is of use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -257,7 +259,7 @@ impl Response {
     /// Whether a complete body of `len` bytes may wait for its client in memory: the budget that it holds then.
     fn permit(&self, len: usize) -> Option<Permit> {
         let mut permit = self.spool.budget.permit();
-        let fits = len <= UNCOUNTED || (len <= MEMORY_MARK && permit.grow(len));
+        let fits = len <= UNCOUNTED || (len <= IN_ONE_PIECE && permit.grow(len));
         fits.then_some(permit)
     }
 

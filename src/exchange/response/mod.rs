@@ -6,22 +6,25 @@
 //! the budget, and then the thread waits for the client. A [`Writer`] dropped before [`Writer::finish`] aborts the
 //! response; it is never ended like a complete one.
 
+mod reader;
+mod writer;
+
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::Waker;
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use rustix::fs::{FallocateFlags, fallocate};
 
 use super::budget::Permit;
-use super::file_slice::{FileSlice, FileSource};
-use super::spool::{MEMORY_MARK, Spool};
-use super::ticket::Ticket;
+use super::parking::{FIRST, Parking};
+use super::spool::Spool;
+pub use reader::Reader;
+pub use writer::{Gone, Writer};
 
+/// Bytes of one response in memory once it is made piece by piece; a first piece may be larger.
+const STREAM_MARK: usize = 256 * 1024;
 /// Unread bytes of one response on disk, at most.
 const SPILL_MARK: u64 = 1024 * 1024 * 1024;
 /// What the client has read of the file goes back to the system in steps of this many bytes.
@@ -64,11 +67,20 @@ struct Disk {
     punched: u64,
     /// It could not take what it was given; not tried again.
     failed: bool,
+    /// The application's thread writes to it.
+    writing: bool,
+    /// What lay in memory is being written to it.
+    moving: bool,
 }
 
 impl Disk {
     fn unread(&self) -> u64 {
         self.written - self.read
+    }
+
+    /// What is added now comes after bytes that are there, or are about to be.
+    fn is_ahead(&self) -> bool {
+        self.moving || self.unread() > 0
     }
 }
 
@@ -93,140 +105,10 @@ pub fn pipe(spool: &Spool) -> (Writer, Reader) {
         waker: None,
     };
     let shared = Arc::new(Shared { state: Mutex::new(state), taken: Condvar::new(), spool: spool.clone() });
-    (Writer { shared: Arc::clone(&shared) }, Reader { shared, slice: None, flushed: false, ticket: None })
-}
-
-/// The client has left: nothing written from here on has a reader.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Gone;
-
-/// The application's end.
-#[derive(Debug)]
-pub struct Writer {
-    shared: Arc<Shared>,
-}
-
-impl Writer {
-    /// Adds a chunk if there is room for it in memory; never blocks. False: [`Writer::push`] it, without the GIL.
-    ///
-    /// # Errors
-    /// [`Gone`].
-    pub fn try_push(&self, chunk: &[u8]) -> Result<bool, Gone> {
-        let mut state = self.shared.state.lock();
-        if state.reader_gone {
-            return Err(Gone);
-        }
-        let fits = state.disk.unread() == 0 && state.held + chunk.len() <= MEMORY_MARK;
-        let kept = fits && state.keep(chunk);
-        if kept {
-            wake_reader(state);
-        }
-        Ok(kept)
-    }
-
-    /// Adds a chunk. Blocks for a disk write, or, where no disk and no memory is left, until the client reads.
-    ///
-    /// # Errors
-    /// [`Gone`].
-    pub fn push(&self, chunk: &[u8]) -> Result<(), Gone> {
-        if self.try_push(chunk)? || self.spill(chunk)? {
-            return Ok(());
-        }
-        let mut state = self.shared.state.lock();
-        loop {
-            if state.reader_gone {
-                return Err(Gone);
-            }
-            // An empty pipe takes a chunk of any size, or it could wait for ever.
-            if state.keep(chunk) || state.is_empty() {
-                if state.is_empty() {
-                    state.held = chunk.len();
-                    state.chunks.push_back(Bytes::copy_from_slice(chunk));
-                }
-                wake_reader(state);
-                return Ok(());
-            }
-            self.shared.taken.wait(&mut state);
-        }
-    }
-
-    /// Nobody reads any more.
-    #[must_use]
-    pub fn is_gone(&self) -> bool {
-        self.shared.state.lock().reader_gone
-    }
-
-    /// Adds a chunk on disk. False: the disk cannot take it.
-    fn spill(&self, chunk: &[u8]) -> Result<bool, Gone> {
-        let mut state = self.shared.state.lock();
-        // What waits in memory behind the disk's bytes must not be overtaken by more of them.
-        let overtakes = !state.late.is_empty();
-        let disk = &mut state.disk;
-        if overtakes || disk.failed || disk.unread() + chunk.len() as u64 > SPILL_MARK {
-            return Ok(false);
-        }
-        if self.shared.spool.in_memory && !state.permit.grow(chunk.len()) {
-            return Ok(false);
-        }
-        let disk = &mut state.disk;
-        if disk.unread() == 0 {
-            // All of it is read, so the file starts over instead of growing for ever.
-            (disk.read, disk.written, disk.punched) = (0, 0, 0);
-        }
-        let punch = (disk.read - disk.punched >= PUNCH_SIZE).then_some((disk.punched, disk.read - disk.punched));
-        let (file, at) = (disk.file.clone(), disk.written);
-        drop(state);
-
-        let written = file.map_or_else(|| self.shared.spool.temp_file().map(Arc::new), Ok).and_then(|file| {
-            if let Some((at, length)) = punch {
-                // Only to save space: a file system that cannot do it keeps the bytes.
-                let _ = fallocate(&file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, at, length);
-            }
-            file.write_all_at(chunk, at).map(|()| file)
-        });
-
-        let mut state = self.shared.state.lock();
-        let disk = &mut state.disk;
-        if let Some((at, length)) = punch {
-            disk.punched = at + length;
-        }
-        match written {
-            Ok(file) => {
-                disk.file = Some(file);
-                disk.written += chunk.len() as u64;
-                self.shared.spool.budget.add_spooled(chunk.len() as u64);
-                wake_reader(state);
-                Ok(true)
-            }
-            Err(error) => {
-                disk.failed = true;
-                if self.shared.spool.in_memory {
-                    state.permit.shrink(chunk.len());
-                }
-                let gone = state.reader_gone;
-                drop(state);
-                tracing::warn!(
-                    %error,
-                    reason = "spool-failed",
-                    "a response cannot go to disk for its slow client, so a thread waits for it: check --temp-dir for space and write permission"
-                );
-                if gone { Err(Gone) } else { Ok(false) }
-            }
-        }
-    }
-
-    /// Ends the response as complete.
-    pub fn finish(self) {
-        self.end(End::Complete);
-    }
-
-    fn end(&self, end: End) {
-        let mut state = self.shared.state.lock();
-        if state.end.is_none() {
-            state.end = Some(end);
-            wake_reader(state);
-        }
-    }
+    (
+        Writer { shared: Arc::clone(&shared) },
+        Reader { shared, slice: None, flushed: false, ticket: None, parking: Parking::default() },
+    )
 }
 
 /// Wakes a reader that waits, and only then: a reader on its way finds the chunk without a system call.
@@ -238,12 +120,6 @@ fn wake_reader(mut state: MutexGuard<'_, State>) {
     }
 }
 
-impl Drop for Writer {
-    fn drop(&mut self) {
-        self.end(End::Aborted);
-    }
-}
-
 impl State {
     /// Adds a chunk to what is in memory, if the budget allows.
     fn keep(&mut self, chunk: &[u8]) -> bool {
@@ -251,7 +127,7 @@ impl State {
             return false;
         }
         self.held += chunk.len();
-        if self.disk.unread() > 0 || !self.late.is_empty() {
+        if self.disk.is_ahead() || !self.late.is_empty() {
             self.late.push_back(Bytes::copy_from_slice(chunk));
             return true;
         }
@@ -267,21 +143,30 @@ impl State {
             let gathered = self.tail.split().freeze();
             self.chunks.push_back(gathered);
         }
-        self.chunks.push_back(Bytes::copy_from_slice(chunk));
+        // In pieces, as memory is given back a piece at a time.
+        self.chunks.extend(chunk.chunks(FIRST).map(Bytes::copy_from_slice));
         true
     }
 
-    /// The oldest chunk in memory, if it is older than what lies on disk.
-    fn next(&mut self) -> Option<Bytes> {
+    /// Nothing in memory can be handed out now.
+    fn is_in_memory_empty(&self) -> bool {
+        self.chunks.is_empty() && self.tail.is_empty() && (self.late.is_empty() || self.disk.unread() > 0)
+    }
+
+    /// At most `portion` bytes of the oldest chunk in memory, if it is older than what lies on disk.
+    fn next(&mut self, portion: usize) -> Option<Bytes> {
         if self.disk.unread() == 0 && !self.late.is_empty() {
             // Nothing joins `chunks` while anything lies on disk, so they are read by now.
             self.chunks.append(&mut self.late);
         }
-        let chunk = match self.chunks.pop_front() {
+        let mut chunk = match self.chunks.pop_front() {
             Some(chunk) => chunk,
             None if self.tail.is_empty() => return None,
             None => self.tail.split().freeze(),
         };
+        if chunk.len() > portion {
+            self.chunks.push_front(chunk.split_off(portion));
+        }
         self.held -= chunk.len();
         self.permit.shrink(chunk.len());
         Some(chunk)
@@ -292,107 +177,15 @@ impl State {
     }
 }
 
-/// The client's end. Dropping it tells the application that nobody reads any more.
-#[derive(Debug)]
-pub struct Reader {
-    shared: Arc<Shared>,
-    /// The stretch of the file being read.
-    slice: Option<FileSlice>,
-    /// An abort was seen and the connection had its turn to flush.
-    flushed: bool,
-    /// Is told when nobody reads any more.
-    ticket: Option<Arc<Ticket>>,
-}
-
-impl Reader {
-    /// Tells `ticket` of its end.
-    #[must_use]
-    pub fn of(self, ticket: &Arc<Ticket>) -> Self {
-        // As Drop is implemented, the field is set and not the struct made anew.
-        let mut reader = self;
-        reader.ticket = Some(Arc::clone(ticket));
-        reader
-    }
-
-    /// The next chunk; `None` at the end of a complete response.
-    ///
-    /// # Errors
-    /// `ConnectionAborted` when the application failed midway; what a read of the temp file said.
-    pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        loop {
-            if let Some(slice) = &mut self.slice {
-                match ready!(slice.poll_chunk(cx)) {
-                    Some(Ok(chunk)) => {
-                        let mut state = self.shared.state.lock();
-                        state.disk.read += chunk.len() as u64;
-                        if self.shared.spool.in_memory {
-                            state.permit.shrink(chunk.len());
-                        }
-                        drop(state);
-                        self.shared.taken.notify_one();
-                        return Poll::Ready(Some(Ok(chunk)));
-                    }
-                    Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                    None => self.slice = None,
-                }
-            }
-            let mut state = self.shared.state.lock();
-            if let Some(chunk) = state.next() {
-                drop(state);
-                self.shared.taken.notify_one();
-                return Poll::Ready(Some(Ok(chunk)));
-            }
-            if let (1.., Some(file)) = (state.disk.unread(), &state.disk.file) {
-                let source = FileSource::Open(Arc::clone(file));
-                self.slice = Some(FileSlice::new(source, state.disk.read, state.disk.unread()));
-                continue;
-            }
-            return match state.end {
-                Some(End::Complete) => Poll::Ready(None),
-                Some(End::Aborted) if self.flushed => Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into()))),
-                Some(End::Aborted) => {
-                    // One turn for the connection to send what it has: it drops unsent bytes at an error.
-                    self.flushed = true;
-                    cx.waker().wake_by_ref();
-                    Poll::Pending
-                }
-                None => {
-                    state.waker = Some(cx.waker().clone());
-                    Poll::Pending
-                }
-            };
-        }
-    }
-
-    /// Everything was handed out and the response is complete.
-    #[must_use]
-    pub fn is_finished(&self) -> bool {
-        let state = self.shared.state.lock();
-        state.end == Some(End::Complete) && state.is_empty()
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        let mut state = self.shared.state.lock();
-        state.reader_gone = true;
-        let chunks = (std::mem::take(&mut state.chunks), std::mem::take(&mut state.late));
-        let held = std::mem::take(&mut state.held);
-        state.permit.shrink(held);
-        drop(state);
-        self.shared.taken.notify_one();
-        drop(chunks);
-        if let Some(ticket) = &self.ticket {
-            ticket.leave();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::exchange::budget::Budget;
+    use crate::exchange::parking::Park;
+    use crate::exchange::spool::MEMORY_MARK;
     use std::future::poll_fn;
+    use std::io;
+    use std::task::Poll;
 
     fn spool(budget: u64) -> Spool {
         Spool { budget: Budget::new(budget), temp_dir: std::env::temp_dir().into(), in_memory: false }
@@ -553,5 +346,63 @@ mod tests {
             writer.finish();
         });
         assert_eq!(reading.await.unwrap(), (Bytes::from_static(b"now"), true));
+    }
+
+    /// Waits until `spool` holds nothing in memory, while the client takes nothing.
+    async fn park(reader: &mut Reader, spool: &Spool) {
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
+        while spool.budget.used() > 0 {
+            assert!(tokio::time::Instant::now() < deadline, "{} bytes stay in memory", spool.budget.used());
+            poll_fn(|cx| {
+                reader.poll_parked(cx);
+                Poll::Ready(())
+            })
+            .await;
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_slow_client_leaves_in_memory_goes_to_disk_and_comes_back_in_order() {
+        let spool = spool(4 * MEMORY_MARK as u64);
+        let (writer, mut reader) = pipe(&spool);
+        let all: Vec<u8> = (0..=250).cycle().take(MEMORY_MARK).collect();
+        let (first, last) = all.split_at(MEMORY_MARK - 100_000);
+        assert_eq!(writer.try_push(first), Ok(true));
+        let mut got = next(&mut reader).await.unwrap().unwrap().to_vec();
+        park(&mut reader, &spool).await;
+        writer.push(last).unwrap();
+        park(&mut reader, &spool).await;
+        writer.finish();
+        while let Some(chunk) = next(&mut reader).await {
+            got.extend_from_slice(&chunk.unwrap());
+        }
+        assert!(got == all, "the same bytes");
+        assert!(spool.budget.spooled() >= 900_000);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_go_to_disk_stays_in_memory_for_a_slow_client() {
+        let spool = Spool { temp_dir: std::path::Path::new("/nonexistent").into(), ..spool(1 << 20) };
+        let (writer, mut reader) = pipe(&spool);
+        let all: Vec<u8> = (0..=250).cycle().take(300_000).collect();
+        assert_eq!(writer.try_push(&all[..200_000]), Ok(true));
+        tokio::time::pause();
+        for _ in 0..100 {
+            poll_fn(|cx| {
+                reader.poll_parked(cx);
+                Poll::Ready(())
+            })
+            .await;
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        tokio::time::resume();
+        writer.push(&all[200_000..]).unwrap();
+        writer.finish();
+        let mut got = Vec::new();
+        while let Some(chunk) = next(&mut reader).await {
+            got.extend_from_slice(&chunk.unwrap());
+        }
+        assert!(got == all, "the same bytes");
     }
 }

@@ -1,0 +1,191 @@
+//! The client's end of the response pipe.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+
+use super::{End, Shared, wake_reader};
+use crate::exchange::file_slice::{FileSlice, FileSource};
+use crate::exchange::parking::{Park, Parking};
+use crate::exchange::ticket::Ticket;
+
+/// Bytes in memory that are worth a temp file while their client is slow.
+const WORTH_MOVING: usize = 32 * 1024;
+
+/// The client's end. Dropping it tells the application that nobody reads any more.
+#[derive(Debug)]
+pub struct Reader {
+    pub(super) shared: Arc<Shared>,
+    /// The stretch of the file being read.
+    pub(super) slice: Option<FileSlice>,
+    /// An abort was seen and the connection had its turn to flush.
+    pub(super) flushed: bool,
+    /// Is told when nobody reads any more.
+    pub(super) ticket: Option<Arc<Ticket>>,
+    pub(super) parking: Parking,
+}
+
+impl Reader {
+    /// Tells `ticket` of its end.
+    #[must_use]
+    pub fn of(self, ticket: &Arc<Ticket>) -> Self {
+        // As Drop is implemented, the field is set and not the struct made anew.
+        let mut reader = self;
+        reader.ticket = Some(Arc::clone(ticket));
+        reader
+    }
+
+    /// The next chunk; `None` at the end of a complete response.
+    ///
+    /// # Errors
+    /// `ConnectionAborted` when the application failed midway; what a read of the temp file said.
+    pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        loop {
+            if let Some(slice) = &mut self.slice {
+                match ready!(slice.poll_portion(&mut self.parking, cx)) {
+                    Some(Ok(chunk)) => {
+                        let mut state = self.shared.state.lock();
+                        state.disk.read += chunk.len() as u64;
+                        if self.shared.spool.in_memory {
+                            state.permit.shrink(chunk.len());
+                        }
+                        drop(state);
+                        self.shared.taken.notify_one();
+                        return Poll::Ready(Some(Ok(chunk)));
+                    }
+                    Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                    None => self.slice = None,
+                }
+            }
+            let mut state = self.shared.state.lock();
+            if state.disk.moving {
+                state.waker = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            if !state.is_in_memory_empty()
+                && let Some(chunk) = state.next(self.parking.portion())
+            {
+                drop(state);
+                self.shared.taken.notify_one();
+                return Poll::Ready(Some(Ok(chunk)));
+            }
+            if let (1.., Some(file)) = (state.disk.unread(), &state.disk.file) {
+                let source = FileSource::Open(Arc::clone(file));
+                self.slice = Some(FileSlice::new(source, state.disk.read, state.disk.unread()));
+                continue;
+            }
+            return match state.end {
+                Some(End::Complete) => Poll::Ready(None),
+                Some(End::Aborted) if self.flushed => Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into()))),
+                Some(End::Aborted) => {
+                    // One turn for the connection to send what it has: it drops unsent bytes at an error.
+                    self.flushed = true;
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                None => {
+                    state.waker = Some(cx.waker().clone());
+                    Poll::Pending
+                }
+            };
+        }
+    }
+
+    /// Everything was handed out and the response is complete.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        let state = self.shared.state.lock();
+        state.end == Some(End::Complete) && state.is_empty()
+    }
+}
+
+impl Park for Reader {
+    /// What waits in memory for a slow client goes to disk, so that it is the disk that bears with it.
+    fn poll_parked(&mut self, cx: &mut Context<'_>) {
+        if self.parking.poll(cx) && self.slice.is_none() && self.shared.state.lock().is_worth_moving() {
+            let shared = Arc::clone(&self.shared);
+            drop(tokio::task::spawn_blocking(move || shared.move_to_disk()));
+        }
+    }
+}
+
+impl super::State {
+    /// Enough lies in memory, and nothing on disk that would come after it.
+    fn is_worth_moving(&self) -> bool {
+        let disk = &self.disk;
+        self.held >= WORTH_MOVING && self.late.is_empty() && !disk.is_ahead() && !disk.writing && !disk.failed
+    }
+}
+
+impl Shared {
+    /// Moves what lies in memory to disk, unless that is memory too. Blocking.
+    fn move_to_disk(&self) {
+        let mut state = self.state.lock();
+        if self.spool.in_memory || state.reader_gone || !state.is_worth_moving() {
+            return;
+        }
+        let tail = state.tail.split().freeze();
+        let mut chunks: Vec<Bytes> = std::mem::take(&mut state.chunks).into();
+        chunks.extend((!tail.is_empty()).then_some(tail));
+        let disk = &mut state.disk;
+        (disk.read, disk.written, disk.punched, disk.moving) = (0, 0, 0, true);
+        let file = disk.file.clone();
+        drop(state);
+
+        let written = file.map_or_else(|| self.spool.temp_file().map(Arc::new), Ok).and_then(|file| {
+            write_all(&file, &chunks)?;
+            Ok(file)
+        });
+
+        let mut state = self.state.lock();
+        state.disk.moving = false;
+        match written {
+            Ok(file) => {
+                let length: usize = chunks.iter().map(Bytes::len).sum();
+                state.disk.file = Some(file);
+                if !state.reader_gone {
+                    state.disk.written = length as u64;
+                    state.held -= length;
+                    state.permit.shrink(length);
+                }
+                self.spool.budget.add_spooled(length as u64);
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a response stays in memory for its slow client");
+                state.disk.failed = true;
+                state.chunks = chunks.into();
+            }
+        }
+        wake_reader(state);
+        self.taken.notify_all();
+    }
+}
+
+fn write_all(file: &File, chunks: &[Bytes]) -> io::Result<()> {
+    let mut at = 0;
+    for chunk in chunks {
+        file.write_all_at(chunk, at)?;
+        at += chunk.len() as u64;
+    }
+    Ok(())
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let mut state = self.shared.state.lock();
+        state.reader_gone = true;
+        let chunks = (std::mem::take(&mut state.chunks), std::mem::take(&mut state.late));
+        let held = std::mem::take(&mut state.held);
+        state.permit.shrink(held);
+        drop(state);
+        self.shared.taken.notify_one();
+        drop(chunks);
+        if let Some(ticket) = &self.ticket {
+            ticket.leave();
+        }
+    }
+}
