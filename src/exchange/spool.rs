@@ -192,15 +192,32 @@ impl Writer {
 
     fn keep(&mut self, chunk: Bytes) {
         self.pending += chunk.len();
+        self.copy_first();
         if chunk.len() < SMALL && !(self.chunks.is_empty() && self.tail.is_empty()) {
-            self.tail.extend_from_slice(&chunk);
-            if self.tail.len() >= SMALL {
-                self.close_tail();
-            }
+            self.gather(&chunk);
             return;
         }
         self.close_tail();
         self.chunks.push(chunk);
+    }
+
+    fn gather(&mut self, chunk: &[u8]) {
+        self.tail.extend_from_slice(chunk);
+        if self.tail.len() >= SMALL {
+            self.close_tail();
+        }
+    }
+
+    /// Copies a small first chunk when another comes; a body that came at once is spared that. It is a part of the
+    /// connection's read buffer, which could not be freed or used again for as long as the rest takes.
+    fn copy_first(&mut self) {
+        if let [first] = self.chunks.as_slice()
+            && first.len() < SMALL
+            && self.tail.is_empty()
+        {
+            let first = std::mem::take(&mut self.chunks);
+            self.gather(&first[0]);
+        }
     }
 
     fn close_tail(&mut self) {
@@ -353,6 +370,23 @@ mod tests {
         }
         assert!(writer.chunks.len() < 10, "{} chunks", writer.chunks.len());
     }
+
+    #[test]
+    fn a_body_in_parts_does_not_hold_the_buffer_that_its_beginning_came_in() {
+        for second in [1, SMALL] {
+            let mut buffer = BytesMut::zeroed(2 * SMALL);
+            let mut writer = spool(u64::MAX).writer();
+            writer.keep(buffer.split_to(1000).freeze());
+            buffer.clear();
+            assert!(!buffer.try_reclaim(2 * SMALL), "a body that came at once is not copied");
+            writer.keep(Bytes::from(vec![7; second]));
+            assert!(buffer.try_reclaim(2 * SMALL));
+            assert_eq!(writer.pending, 1000 + second);
+            writer.close_tail();
+            assert_eq!(writer.chunks.concat(), [vec![0; 1000], vec![7; second]].concat());
+        }
+    }
+
     #[tokio::test]
     async fn a_file_in_memory_holds_budget_like_memory() {
         let spool = Spool { in_memory: true, ..spool(4 * MEMORY_MARK as u64) };
