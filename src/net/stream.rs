@@ -270,6 +270,8 @@ impl<S: AsFd + AsyncWrite + Unpin> Stream<S> {
         let Some(limit) = self.timeouts.write else { return Poll::Pending };
         ready!(self.write_timer.poll(cx, since + limit));
         self.cut("write-timeout");
+        // What the kernel still holds for this client would outlive a FIN by minutes.
+        self.turns.break_off();
         tracing::debug!(reason = "write-timeout", "a client took nothing of its response for too long");
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
@@ -343,7 +345,8 @@ impl<S: AsFd + AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
 impl<S: AsFd> Drop for Stream<S> {
     fn drop(&mut self) {
         if self.turns.is_broken_off() {
-            // A reset: over HTTP/1.0 a FIN would end the broken response like a complete one.
+            // A reset: over HTTP/1.0 a FIN would end the broken response like a complete one. It also frees what the
+            // kernel has not sent yet.
             drop(SockRef::from(&self.inner).set_linger(Some(Duration::ZERO)));
         }
     }

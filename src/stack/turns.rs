@@ -164,7 +164,7 @@ impl Turns {
         self.leave_at.load(Ordering::Relaxed) == self.ended.load(Ordering::Relaxed)
     }
 
-    /// A response broke off, and a regular end of the connection would look like its own.
+    /// A response broke off: a regular end of the connection would look like its own, or would wait for the client.
     pub fn break_off(&self) {
         self.broken.store(true, Ordering::Relaxed);
     }

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
-from server import Server, Starter
+from server import Server, Starter, await_true
 
 HOST = b"Host: a\r\n"
 
@@ -79,3 +80,20 @@ def test_a_client_that_takes_nothing(hasty: Server) -> None:
         received, _ = client.rest()
         assert len(received) < 64 << 20
     assert hasty.ask("/hello").status == 200
+
+
+def test_nothing_is_kept_for_a_client_that_takes_nothing(start: Starter) -> None:
+    """The connection ends in a reset: a regular end would wait in the kernel, with all that is unsent."""
+    server = start("lab:application", "--write-timeout", "300ms")
+    with server.connect(receive_buffer=4096) as client:
+        client.request("/big?mib=64")
+        assert 'reason="write-timeout"' in server.wait_log('path="/big"')
+        await_true(lambda: not states_of(client.sock.getsockname()[1]), "the server's end is gone")
+        _, complete = client.rest()
+        assert not complete
+
+
+def states_of(client_port: int) -> list[str]:
+    """The states (proc_net_tcp(5)) of the server's sockets whose peer is `client_port`."""
+    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return [state for _, _, peer, state, *_ in rows if int(peer.rpartition(":")[2], 16) == client_port]
