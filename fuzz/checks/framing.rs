@@ -244,6 +244,8 @@ fn singular(before: &[(Vec<u8>, Vec<u8>)], (name, value): &(Vec<u8>, Vec<u8>)) -
             0x8000_0000_0000_0000..=0xffff_ffff_ffff_ffff => Some("body-too-large"),
             _ => Some("bad-content-length"),
         },
+        // RFC 9110 §7.6.1: tokens.
+        b"connection" if !value.is_ascii() => Some("bad-header"),
         // §6.1: chunked, once.
         b"transfer-encoding" if is_repeated || !value.eq_ignore_ascii_case(b"chunked") => Some("bad-transfer-encoding"),
         _ => None,

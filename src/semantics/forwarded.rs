@@ -197,7 +197,9 @@ fn forwarded(headers: &HeaderMap, trusts: &dyn Fn(IpAddr) -> bool) -> (Origin, u
                 // RFC 9110 §5.6.1.2.
                 continue;
             }
-            let Some(element) = element(text(last)) else { break 'lines };
+            // What is not ASCII is no element, and nobody's hop.
+            let last = Some(text(last)).filter(|text| !text.is_empty());
+            let Some(element) = last.and_then(element) else { break 'lines };
             hops += 1;
             origin.https = element.https.or(origin.https);
             origin.host = element.host.or(origin.host);

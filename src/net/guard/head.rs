@@ -119,6 +119,10 @@ impl Head {
                 }
                 self.length = Some(length(value)?);
             }
+            // RFC 9110 §7.6.1: a list of tokens. Of one that is not ASCII hyper reads nothing, `close` neither.
+            10 if name.eq_ignore_ascii_case(b"connection") && !value.is_ascii() => {
+                return Err(Fault::bad_head("bad-header"));
+            }
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
                 // RFC 9112 §6.1: what is not chunked once cannot be delimited here.
                 if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
