@@ -13,9 +13,12 @@ use tokio::time::{Instant, Sleep, sleep};
 /// A client that takes nothing for so long is slow. A fast one has the round trip of a distant continent's edge.
 const PATIENCE: Duration = Duration::from_millis(20);
 /// Bytes handed out at once: to a slow client, at first, and to a fast one.
-const LEAST: usize = 16 * 1024;
+const LEAST: usize = 32 * 1024;
 pub const FIRST: usize = 64 * 1024;
 pub const MOST: usize = 256 * 1024;
+/// Portions that a slow client takes without a wait before it counts as a faster one: the kernel's buffers take several
+/// at once, and then nothing for long.
+const PROBATION: u8 = 8;
 
 /// A body that can be told that its client takes nothing.
 pub trait Park {
@@ -27,6 +30,8 @@ pub trait Park {
 #[derive(Debug)]
 pub struct Parking {
     portion: usize,
+    /// Small portions still to come, whatever happens.
+    probation: u8,
     timer: Option<Pin<Box<Sleep>>>,
     /// The timer runs.
     waits: bool,
@@ -34,7 +39,7 @@ pub struct Parking {
 
 impl Default for Parking {
     fn default() -> Self {
-        Self { portion: FIRST, timer: None, waits: false }
+        Self { portion: FIRST, probation: 0, timer: None, waits: false }
     }
 }
 
@@ -43,7 +48,11 @@ impl Parking {
     pub fn portion(&mut self) -> usize {
         self.waits = false;
         let portion = self.portion;
-        self.portion = (portion * 2).min(MOST);
+        if self.probation > 0 {
+            self.probation -= 1;
+        } else {
+            self.portion = (portion * 2).min(MOST);
+        }
         portion
     }
 
@@ -57,6 +66,7 @@ impl Parking {
         let is_slow = timer.as_mut().poll(cx).is_ready();
         if is_slow {
             self.portion = LEAST;
+            self.probation = PROBATION;
         }
         is_slow
     }
@@ -71,14 +81,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_slow_client_is_handed_less_and_a_fast_one_more() {
         let mut parking = Parking::default();
-        assert_eq!(
-            [parking.portion(), parking.portion(), parking.portion(), parking.portion()],
-            [FIRST, 2 * FIRST, MOST, MOST]
-        );
+        let portions: Vec<usize> = (0..5).map(|_| parking.portion()).collect();
+        assert_eq!(portions, [FIRST, 2 * FIRST, MOST, MOST, MOST]);
         let started = Instant::now();
         poll_fn(|cx| if parking.poll(cx) { Poll::Ready(()) } else { Poll::Pending }).await;
         assert!(started.elapsed() >= PATIENCE);
-        assert_eq!([parking.portion(), parking.portion()], [LEAST, 2 * LEAST]);
+        assert!((0..=PROBATION).all(|_| parking.portion() == LEAST));
+        assert_eq!([parking.portion(), parking.portion()], [2 * LEAST, 4 * LEAST]);
         assert!(!poll_fn(|cx| Poll::Ready(parking.poll(cx))).await, "it was handed something meanwhile");
     }
 }
