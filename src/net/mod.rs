@@ -9,3 +9,4 @@ pub mod listen;
 pub mod permits;
 pub mod proxy_protocol;
 pub mod stream;
+mod timer;

@@ -4,7 +4,6 @@
 //! refuses is replaced by a stand-in request, which the stack answers with the fault when its turn has come. Timers are
 //! set once and looked at when they fire, so a request costs none.
 
-use std::future::Future;
 use std::io;
 use std::os::fd::AsFd;
 use std::pin::Pin;
@@ -15,9 +14,10 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 use super::guard::{Framer, HeadLimits, Refused};
+use super::timer::Timer;
 use crate::semantics::fault::Fault;
 use crate::stack::turns::Turns;
 use crate::telemetry::metrics::Connected;
@@ -352,47 +352,10 @@ impl<S: AsFd> Drop for Stream<S> {
     }
 }
 
-/// A timer that is set again only when it fires too early or would fire too late.
-#[derive(Debug, Default)]
-struct Timer(Option<Pin<Box<Sleep>>>);
-
-impl Timer {
-    /// Wakes the task within `limit`, whenever that is; costs nothing while it runs already.
-    fn run(&mut self, cx: &mut Context<'_>, limit: Duration) {
-        if self.0.as_ref().is_none_or(|sleep| sleep.is_elapsed()) {
-            // Pending: the deadline has only just been set.
-            let _ = self.poll(cx, Instant::now() + limit);
-        }
-    }
-
-    /// Ready at `deadline`, at a task that is polled again when the timer fires; costs nothing while it runs already and
-    /// fires no later than that.
-    fn wait(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
-        match &self.0 {
-            Some(sleep) if !sleep.is_elapsed() && sleep.deadline() <= deadline => Poll::Pending,
-            _ => self.poll(cx, deadline),
-        }
-    }
-
-    /// Ready at `deadline`.
-    fn poll(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
-        let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if sleep.deadline() > deadline {
-            sleep.as_mut().reset(deadline);
-        }
-        while sleep.as_mut().poll(cx).is_ready() {
-            if Instant::now() >= deadline {
-                return Poll::Ready(());
-            }
-            sleep.as_mut().reset(deadline);
-        }
-        Poll::Pending
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::future::Future;
     use std::future::poll_fn;
     use std::pin::pin;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -6,27 +6,24 @@
 //! so that the warm one runs. Knows nothing of Python: the pool tells it when a thread has the GIL.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::pace::{Pace, wakes};
 use super::seat::Seat;
 use super::watch::Watch;
 use crate::exchange::{Crew, Job, Source, Ticket};
 use crate::sys::thread::ThreadClock;
 
-/// The least time between two looks at the clocks, and between two steps aside.
-const LOOK_EVERY: Duration = Duration::from_micros(150);
-/// Threads count as blocked when they used less than this share of the time they could have had.
-const BLOCKED_BELOW: f64 = 0.25;
 /// A step aside that took longer than this let somebody else run.
 const SOMEBODY_RAN: Duration = Duration::from_micros(40);
 /// Computing threads get company all the same when jobs wait and none was taken for this long: one long request must
 /// not hold all others.
 const STUCK: Duration = Duration::from_millis(10);
-/// How long a thread that was woken for that runs before it thinks of stepping aside.
-const RELIEF: Duration = Duration::from_millis(5);
+/// The pause after a thread could not be started, while there are others.
+const HIRE_AGAIN: Duration = Duration::from_secs(1);
 /// Clocks read at a step aside; more would cost more than they tell.
 const CLOCKS_READ: usize = 8;
 
@@ -60,12 +57,7 @@ pub struct Seats {
     state: Mutex<State>,
     /// `state.running.len()`, readable without the lock.
     running: AtomicUsize,
-    /// Nanoseconds since `epoch` of the last look and of the last step aside.
-    looked: AtomicU64,
-    stepped: AtomicU64,
-    /// And of the last wake for [`STUCK`] jobs.
-    relieved: AtomicU64,
-    epoch: Instant,
+    pace: Pace,
     stopping: AtomicBool,
 }
 
@@ -73,6 +65,8 @@ pub struct Seats {
 struct State {
     /// Seats that nobody has.
     free: Vec<usize>,
+    /// Until when none is given to a thread to come, as the last could not be started.
+    no_hire: Option<Instant>,
     /// Seats that rest, the warmest last.
     resting: Vec<usize>,
     /// Seats that run, blocked ones included, with their clocks at the last look.
@@ -89,7 +83,9 @@ impl State {
     /// A seat for a thread to come, if there may be one more.
     fn hire(&mut self, threads: usize) -> Option<usize> {
         let may = self.resting.len() + self.running.len() < threads;
-        may.then(|| self.free.pop()).flatten()
+        // Without any thread it is worth every try.
+        let waits = self.no_hire.is_some_and(|until| !self.running.is_empty() && Instant::now() < until);
+        (may && !waits).then(|| self.free.pop()).flatten()
     }
 }
 
@@ -107,10 +103,7 @@ impl Seats {
             watch,
             state: Mutex::new(State { free: (0..seats).rev().collect(), ..State::default() }),
             running: AtomicUsize::new(0),
-            looked: AtomicU64::new(0),
-            stepped: AtomicU64::new(0),
-            relieved: AtomicU64::new(0),
-            epoch: Instant::now(),
+            pace: Pace::default(),
             stopping: AtomicBool::new(false),
         }
     }
@@ -150,6 +143,7 @@ impl Seats {
         state.attaching = state.attaching.saturating_sub(1);
         state.running.retain(|(other, _)| *other != seat);
         state.free.push(seat);
+        state.no_hire = Some(Instant::now() + HIRE_AGAIN);
         self.running.store(state.running.len(), Ordering::SeqCst);
     }
 
@@ -225,11 +219,7 @@ impl Seats {
     /// Between two jobs while others run: `yielding` lets go of the GIL for a moment and takes it again. True:
     /// somebody else computed meanwhile, so this thread should rest rather than compete for the GIL.
     pub fn should_rest(&self, seat: usize, yielding: impl FnOnce()) -> bool {
-        if cfg!(Py_GIL_DISABLED) || self.running.load(Ordering::Relaxed) < 2 || !self.due(&self.stepped) {
-            return false;
-        }
-        let relieved = Duration::from_nanos(self.now().saturating_sub(self.relieved.load(Ordering::Relaxed)));
-        if relieved < RELIEF {
+        if cfg!(Py_GIL_DISABLED) || self.running.load(Ordering::Relaxed) < 2 || !self.pace.may_step_aside() {
             return false;
         }
         let others: Vec<(usize, Duration)> = {
@@ -258,20 +248,6 @@ impl Seats {
         if self.threads == 1 { Duration::ZERO } else { self.all[seat].clock() }
     }
 
-    /// Nanoseconds since the crew was made.
-    fn now(&self) -> u64 {
-        u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX)
-    }
-
-    /// At most every [`LOOK_EVERY`], whoever asks.
-    fn due(&self, last: &AtomicU64) -> bool {
-        let now = self.now();
-        let before = last.load(Ordering::Relaxed);
-        let every = u64::try_from(LOOK_EVERY.as_nanos()).unwrap_or(u64::MAX);
-        now.saturating_sub(before) >= every
-            && last.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-    }
-
     /// Another thread may stand in for this one. Called with the lock of its job held, so it cannot come back meanwhile.
     fn go_away(&self, seat: usize) {
         let mut state = self.state.lock();
@@ -284,7 +260,7 @@ impl Seats {
     fn wake_first(&self) {
         let mut state = self.state.lock();
         if state.running.is_empty() {
-            self.looked.store(self.now(), Ordering::Relaxed);
+            self.pace.looked();
             self.wake_some(&mut state, 1);
         }
     }
@@ -324,19 +300,10 @@ impl Seats {
         let mut count = wakes(used, available, state.running.len());
         if count == 0 && self.source.stuck_for() >= STUCK {
             count = 1;
-            self.relieved.store(self.now(), Ordering::Relaxed);
+            self.pace.relieved();
         }
         self.wake_some(state, count);
     }
-}
-
-/// How many threads to wake when jobs wait: none while the running ones compute, more and more while they are
-/// blocked.
-fn wakes(used: Duration, available: Duration, running: usize) -> usize {
-    if available < LOOK_EVERY / 2 || used.as_secs_f64() > available.as_secs_f64() * BLOCKED_BELOW {
-        return 0;
-    }
-    1 + running / 2
 }
 
 impl Crew for Seats {
@@ -356,17 +323,14 @@ impl Crew for Seats {
     }
 
     fn look(&self) {
-        let before = self.looked.load(Ordering::Relaxed);
-        if !self.due(&self.looked) {
-            return;
-        }
+        let Some(elapsed) = self.pace.may_look() else { return };
         if self.running.load(Ordering::SeqCst) == 0 {
             self.wake_first();
             return;
         }
-        let elapsed = self.looked.load(Ordering::Relaxed).saturating_sub(before);
-        self.look_at(&mut self.state.lock(), Duration::from_nanos(elapsed));
+        self.look_at(&mut self.state.lock(), elapsed);
     }
+
     fn watch(&self) -> bool {
         let now = Instant::now();
         let (seats, waits): (Vec<usize>, bool) = {
@@ -484,6 +448,7 @@ mod tests {
         seats.not_hired(0);
         seats.job_arrived();
         assert!(matches!(orders.lock()[..], [_, Order::Start(0)]), "a failed start is tried again");
+        assert_eq!(seats.hire(), None, "but not all the time while there is a thread");
     }
 
     #[test]

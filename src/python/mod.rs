@@ -8,6 +8,7 @@ pub mod embed;
 pub mod framework;
 pub mod interrupt;
 pub mod load;
+pub mod pace;
 pub mod pool;
 pub mod seat;
 pub mod shutdown;

@@ -163,13 +163,14 @@ struct Worker {
 impl Worker {
     fn work(&self, py: Python<'_>) {
         let Hands { seats, source, replies, run } = &*self.hands;
-        match interrupt::ident(py) {
-            Ok(ident) => seats.sit(self.seat, ident),
+        let ident = match interrupt::ident(py) {
+            Ok(ident) => ident,
             Err(error) => {
                 error.display(py);
                 return seats.not_hired(self.seat);
             }
-        }
+        };
+        seats.sit(self.seat, ident);
         loop {
             let Some(job) = source.take() else {
                 replies.flush();
@@ -183,13 +184,8 @@ impl Worker {
             if catch_unwind(AssertUnwindSafe(|| run(py, job))).is_err() {
                 tracing::error!(reason = "internal", "a pool thread panicked while it ran a request");
             }
-            let take_back = || {
-                // The exception is for this job, not for the next.
-                if let Err(error) = interrupt::take_back(py) {
-                    error.display(py);
-                }
-            };
-            if !seats.end(self.seat, take_back) {
+            // An exception is for this job, not for the next.
+            if !seats.end(self.seat, || interrupt::take_back(py, ident)) {
                 replies.flush();
                 return;
             }

@@ -86,9 +86,11 @@ impl Watch {
                 if self.timeout.is_none_or(|timeout| age < timeout) {
                     return false;
                 }
-                if running.ticket.decide() {
-                    running.ticket.put(Err(Fault::app_timeout()));
+                if !running.ticket.decide() {
+                    // The application has, at this moment.
+                    return false;
                 }
+                running.ticket.put(Err(Fault::app_timeout()));
                 age
             }
             Stage::Streaming => {
@@ -119,11 +121,12 @@ impl Watch {
     /// to others.
     pub fn looked(&self, threads: usize) {
         let crowd = self.crowd.swap(0, Ordering::Relaxed);
-        let full = self.streams() >= self.most_streams && crowd >= threads / 2;
+        let streams = self.streams();
+        let full = streams >= self.most_streams && crowd >= threads / 2 && streams + crowd > 0;
         self.replies.refuse_streams(full);
         if full && !self.told_full.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                streams = self.streams() + crowd,
+                streams = streams + crowd,
                 reason = "streams-full",
                 "streamed responses hold all threads they may, so new ones are answered 503: raise --stream-threads"
             );

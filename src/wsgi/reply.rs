@@ -120,26 +120,20 @@ impl Response {
             return Flow::Enough;
         }
         self.declared = head.declared;
-        match head.declared {
-            // All of it, in one chunk: nothing to stream.
-            Some(declared)
-                if declared <= chunk.len() as u64
-                    && let Some(permit) = self.permit(chunk.len()) =>
-            {
-                let chunk = self.fit(chunk);
-                self.sent = chunk.len() as u64;
-                self.commit(ReplyBody::Full(Bytes::copy_from_slice(chunk), Some(permit)));
-                Flow::Continue
-            }
-            _ if self.handle.as_ref().is_some_and(|handle| !handle.may_stream()) => {
-                self.fail(Fault::streams_full());
-                Flow::Enough
-            }
-            _ => {
-                self.open_pipe();
-                self.push(py, chunk)
-            }
+        // All of it, in one chunk: nothing to stream.
+        let is_whole = head.declared.is_some_and(|declared| declared <= chunk.len() as u64);
+        if is_whole && let Some(permit) = self.permit(chunk.len()) {
+            let chunk = self.fit(chunk);
+            self.sent = chunk.len() as u64;
+            self.commit(ReplyBody::Full(Bytes::copy_from_slice(chunk), Some(permit)));
+            return Flow::Continue;
         }
+        if !is_whole && self.handle.as_ref().is_some_and(|handle| !handle.may_stream()) {
+            self.fail(Fault::streams_full());
+            return Flow::Enough;
+        }
+        self.open_pipe();
+        self.push(py, chunk)
     }
 
     /// All chunks there will be, at once: a list or tuple.
@@ -163,6 +157,10 @@ impl Response {
                     };
                     self.sent = body.len() as u64;
                     self.commit(ReplyBody::Full(body, Some(permit)));
+                } else if total > 0 {
+                    // Large, but all there: no stream, whatever becomes of those.
+                    self.declared = Some(declared);
+                    self.open_pipe();
                 }
             }
         }

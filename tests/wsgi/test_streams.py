@@ -26,6 +26,12 @@ def end(client: Connection, visitor: Visitor) -> None:
     client.sock.close()
 
 
+def refuses_streams(server: Server) -> bool:
+    with server.connect() as client:
+        client.request("/lasts?gate=")
+        return client.answer().status == 503
+
+
 def test_streams_leave_the_threads_to_others(start: Starter, gate: Gate) -> None:
     server = start("lab:application", "--threads", "1", "--stream-threads", "3", "--timeout", "300ms")
     streams = [begin(server, gate) for _ in range(3)]
@@ -43,12 +49,7 @@ def test_one_stream_too_many_is_refused(start: Starter, gate: Gate) -> None:
     server = start("lab:application", "--threads", "2", "--stream-threads", "1")
     streams = [begin(server, gate), begin(server, gate)]
 
-    def refused() -> bool:
-        with server.connect() as client:
-            client.request("/lasts?gate=")
-            return client.answer().status == 503
-
-    await_true(refused, "streams are refused")
+    await_true(lambda: refuses_streams(server), "streams are refused")
     with server.connect() as client:
         answer = client.ask("/parts")
         assert answer.status == 200, "a list is no stream"
@@ -59,6 +60,30 @@ def test_one_stream_too_many_is_refused(start: Starter, gate: Gate) -> None:
     for _ in range(10):
         assert server.ask("/hello").body == b"hello world\n"
     end(*streams.pop())
-    await_true(lambda: not refused(), "streams are served again")
+    await_true(lambda: not refuses_streams(server), "streams are served again")
     end(*streams.pop())
+    assert server.terminate() == 0
+
+
+def test_a_large_page_is_no_stream(start: Starter, gate: Gate) -> None:
+    """Where all of the body is there at once, a client is answered however many streams there are."""
+    server = start("edge:application", "--threads", "2", "--stream-threads", "1")
+    streams = [begin(server, gate), begin(server, gate)]
+    await_true(lambda: refuses_streams(server), "streams are refused")
+    for kib in (1, 64, 65, 3072):
+        for page in (f"/listed?kib={kib}", f"/listed?kib={kib}&sized=1", f"/at_once?kib={kib}"):
+            answer = server.ask(page)
+            assert (answer.status, len(answer.body)) == (200, kib * 1024), page
+    for stream in streams:
+        end(*stream)
+    assert server.terminate() == 0
+
+
+def test_without_threads_of_their_own_streams_have_half_of_the_others(start: Starter, gate: Gate) -> None:
+    server = start("lab:application", "--threads", "2", "--stream-threads", "0")
+    stream = begin(server, gate)
+    await_true(lambda: refuses_streams(server), "streams are refused")
+    assert server.ask("/hello").body == b"hello world\n"
+    end(*stream)
+    await_true(lambda: not refuses_streams(server), "streams are served again")
     assert server.terminate() == 0

@@ -23,8 +23,6 @@ use super::spool::Spool;
 pub use reader::Reader;
 pub use writer::{Gone, Writer};
 
-/// Bytes of one response in memory once it is made piece by piece; a first piece may be larger.
-const STREAM_MARK: usize = 256 * 1024;
 /// Unread bytes of one response on disk, at most.
 const SPILL_MARK: u64 = 1024 * 1024 * 1024;
 /// What the client has read of the file goes back to the system in steps of this many bytes.

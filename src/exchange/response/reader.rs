@@ -106,7 +106,9 @@ impl Reader {
 impl Park for Reader {
     /// What waits in memory for a slow client goes to disk, so that it is the disk that bears with it.
     fn poll_parked(&mut self, cx: &mut Context<'_>) {
-        if self.parking.poll(cx) && self.slice.is_none() && self.shared.state.lock().is_worth_moving() {
+        let is_slow = self.parking.poll(cx);
+        // A disk in memory would bear with it no better.
+        if is_slow && !self.shared.spool.in_memory && self.shared.state.lock().is_worth_moving() {
             let shared = Arc::clone(&self.shared);
             drop(tokio::task::spawn_blocking(move || shared.move_to_disk()));
         }
@@ -122,10 +124,10 @@ impl super::State {
 }
 
 impl Shared {
-    /// Moves what lies in memory to disk, unless that is memory too. Blocking.
+    /// Moves what lies in memory to disk. Blocking.
     fn move_to_disk(&self) {
         let mut state = self.state.lock();
-        if self.spool.in_memory || state.reader_gone || !state.is_worth_moving() {
+        if state.reader_gone || !state.is_worth_moving() {
             return;
         }
         let tail = state.tail.split().freeze();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustix::fs::{FallocateFlags, fallocate};
 
-use super::{End, PUNCH_SIZE, SPILL_MARK, STREAM_MARK, Shared, wake_reader};
+use super::{End, PUNCH_SIZE, SPILL_MARK, Shared, wake_reader};
 use crate::exchange::spool::MEMORY_MARK;
 
 /// The client has left: nothing written from here on has a reader.
@@ -29,8 +29,7 @@ impl Writer {
         if state.reader_gone {
             return Err(Gone);
         }
-        let mark = if state.held == 0 { MEMORY_MARK } else { STREAM_MARK };
-        let fits = !state.disk.is_ahead() && state.held + chunk.len() <= mark;
+        let fits = !state.disk.is_ahead() && state.held + chunk.len() <= MEMORY_MARK;
         let kept = fits && state.keep(chunk);
         if kept {
             wake_reader(state);

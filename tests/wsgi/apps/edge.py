@@ -50,6 +50,14 @@ def listed(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
 
 
 @page
+def at_once(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    """A generator of one part of `?kib=` KiB, with Content-Length: what Flask and Django answer with."""
+    size = int(argument(environ, "kib")) * 1024
+    start_response("200 OK", [*TEXT, ("Content-Length", str(size))])
+    yield bytes(size)
+
+
+@page
 def crumbs(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     """2^20 parts of one byte: a generator, or with `?as=list` a list."""
     start_response("200 OK", list(TEXT))

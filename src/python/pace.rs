@@ -1,0 +1,79 @@
+//! How often the crew's threads are looked at, and how many are woken for what is seen.
+//!
+//! Called by `crew`, from the front and from the pool's threads, without a lock. Knows clocks only, no thread.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// The least time between two looks at the clocks, and between two steps aside.
+const LOOK_EVERY: Duration = Duration::from_micros(150);
+/// Threads count as blocked when they used less than this share of the time they could have had.
+const BLOCKED_BELOW: f64 = 0.25;
+/// How long a thread that was woken for stuck jobs runs before it thinks of stepping aside.
+const RELIEF: Duration = Duration::from_millis(5);
+
+/// When what was done last.
+pub struct Pace {
+    epoch: Instant,
+    /// These in nanoseconds since `epoch`.
+    looked: AtomicU64,
+    stepped: AtomicU64,
+    relieved: AtomicU64,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            epoch: Instant::now(),
+            looked: AtomicU64::new(0),
+            stepped: AtomicU64::new(0),
+            relieved: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Pace {
+    /// Whether it is time for a look at the clocks, whoever asks; with the time since the last one.
+    pub fn may_look(&self) -> Option<Duration> {
+        self.due(&self.looked)
+    }
+
+    /// The clocks were looked at, or need not be for a while.
+    pub fn looked(&self) {
+        self.looked.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// Whether it is time for a thread to step aside.
+    pub fn may_step_aside(&self) -> bool {
+        self.due(&self.stepped).is_some()
+            && Duration::from_nanos(self.now().saturating_sub(self.relieved.load(Ordering::Relaxed))) >= RELIEF
+    }
+
+    /// A thread was woken for stuck jobs.
+    pub fn relieved(&self) {
+        self.relieved.store(self.now(), Ordering::Relaxed);
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn due(&self, last: &AtomicU64) -> Option<Duration> {
+        let now = self.now();
+        let before = last.load(Ordering::Relaxed);
+        let elapsed = Duration::from_nanos(now.saturating_sub(before));
+        let is_due =
+            elapsed >= LOOK_EVERY && last.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        is_due.then_some(elapsed)
+    }
+}
+
+/// How many threads to wake when jobs wait: none while the running ones compute, more and more while they are
+/// blocked.
+#[must_use]
+pub fn wakes(used: Duration, available: Duration, running: usize) -> usize {
+    if available < LOOK_EVERY / 2 || used.as_secs_f64() > available.as_secs_f64() * BLOCKED_BELOW {
+        return 0;
+    }
+    1 + running / 2
+}
