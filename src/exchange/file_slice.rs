@@ -1,6 +1,6 @@
-//! A stretch of an open file, read by positioned reads off the async threads.
+//! A stretch of an open file, read by positioned reads: what the page cache has at once, the rest off the async threads.
 //!
-//! Serves `wsgi.file_wrapper`, spilled responses and large static assets: one blocking read of at most
+//! Serves `wsgi.file_wrapper`, spilled responses and large static assets: one read of at most
 //! [`MOST`](super::parking::MOST) bytes at a time, the next only when the client took the last. Never maps memory (a
 //! truncated mapped file is a SIGBUS) and never touches the file's own offset.
 
@@ -18,6 +18,7 @@ use rustix::io::Errno;
 use tokio::task::JoinHandle;
 
 use super::parking::{Park, Parking};
+use crate::sys::fd;
 
 /// The file to read, as it is held.
 #[derive(Clone)]
@@ -57,6 +58,8 @@ pub struct FileSlice {
     offset: u64,
     remaining: u64,
     reading: Option<JoinHandle<io::Result<Chunk>>>,
+    /// The file system does not tell what is in its cache.
+    blocks: bool,
     parking: Parking,
 }
 
@@ -64,7 +67,7 @@ impl FileSlice {
     /// `len` bytes from `offset`; the file must stay at least that long.
     #[must_use]
     pub fn new(source: FileSource, offset: u64, len: u64) -> Self {
-        Self { source, offset, remaining: len, reading: None, parking: Parking::default() }
+        Self { source, offset, remaining: len, reading: None, blocks: false, parking: Parking::default() }
     }
 
     /// Bytes not yet handed out.
@@ -100,31 +103,57 @@ impl FileSlice {
         if self.remaining == 0 {
             return Poll::Ready(None);
         }
-        let reading = self.reading.get_or_insert_with(|| {
-            let (source, offset) = (self.source.clone(), self.offset);
+        if self.reading.is_none() {
             let want = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(parking.portion());
-            // Made and dropped on this thread, filled on another: allocators keep what crosses threads one way.
-            let buffer = Vec::with_capacity(want);
-            tokio::task::spawn_blocking(move || {
+            // Made and dropped on this thread, even where it is filled on another: allocators keep what crosses threads
+            // one way.
+            let mut buffer = Vec::with_capacity(want);
+            if self.read_cached(&mut buffer) {
+                return Poll::Ready(Some(Ok(self.advance(Bytes::from(buffer)))));
+            }
+            let (source, offset) = (self.source.clone(), self.offset);
+            self.reading = Some(tokio::task::spawn_blocking(move || {
                 let file = source.open()?;
                 let bytes = read_at(&file, offset, buffer)?;
                 Ok((file, bytes))
-            })
-        });
+            }));
+        }
+        let Some(reading) = &mut self.reading else { return Poll::Ready(None) };
         let read = ready!(Pin::new(reading).poll(cx));
         self.reading = None;
-        match read.unwrap_or_else(|join| Err(io::Error::other(join))) {
+        let read = read.unwrap_or_else(|join| Err(io::Error::other(join)));
+        match read {
             Ok((file, bytes)) => {
                 self.source = FileSource::Open(file);
-                self.offset += bytes.len() as u64;
-                self.remaining -= bytes.len() as u64;
-                Poll::Ready(Some(Ok(bytes)))
+                Poll::Ready(Some(Ok(self.advance(bytes))))
             }
             Err(error) => {
                 self.remaining = 0;
                 Poll::Ready(Some(Err(error)))
             }
         }
+    }
+
+    /// Reads what is in the page cache. False: nothing is, or nobody knows.
+    fn read_cached(&mut self, buffer: &mut Vec<u8>) -> bool {
+        let FileSource::Open(file) = &self.source else { return false };
+        if self.blocks {
+            return false;
+        }
+        match fd::read_cached(file, buffer, self.offset) {
+            // An end that comes too early is for the other way to tell.
+            Ok(read) => read > 0,
+            Err(error) => {
+                self.blocks = error.kind() == io::ErrorKind::Unsupported;
+                false
+            }
+        }
+    }
+
+    fn advance(&mut self, bytes: Bytes) -> Bytes {
+        self.offset += bytes.len() as u64;
+        self.remaining -= bytes.len() as u64;
+        bytes
     }
 }
 

@@ -366,7 +366,7 @@ mod tests {
         let (writer, mut reader) = pipe(&spool);
         let all: Vec<u8> = (0..=250).cycle().take(MEMORY_MARK).collect();
         let (first, last) = all.split_at(MEMORY_MARK - 100_000);
-        assert_eq!(writer.try_push(first), Ok(true));
+        writer.push(first).unwrap();
         let mut got = next(&mut reader).await.unwrap().unwrap().to_vec();
         park(&mut reader, &spool).await;
         writer.push(last).unwrap();
@@ -384,7 +384,7 @@ mod tests {
         let spool = Spool { temp_dir: std::path::Path::new("/nonexistent").into(), ..spool(1 << 20) };
         let (writer, mut reader) = pipe(&spool);
         let all: Vec<u8> = (0..=250).cycle().take(300_000).collect();
-        assert_eq!(writer.try_push(&all[..200_000]), Ok(true));
+        writer.push(&all[..200_000]).unwrap();
         tokio::time::pause();
         for _ in 0..100 {
             poll_fn(|cx| {

@@ -2,12 +2,18 @@
 
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::thread::yield_now;
 
 use bytes::Bytes;
 use rustix::fs::{FallocateFlags, fallocate};
 
 use super::{End, PUNCH_SIZE, SPILL_MARK, Shared, wake_reader};
+use crate::exchange::parking::FIRST;
 use crate::exchange::spool::MEMORY_MARK;
+
+/// A larger chunk is not taken at once. Copying it takes longer than a small request, which should not have to wait for
+/// that.
+const LARGE: usize = 128 * 1024;
 
 /// The client has left: nothing written from here on has a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,11 +26,16 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Adds a chunk if there is room for it in memory; never blocks. False: [`Writer::push`] it, without the GIL.
+    /// Adds a chunk if it is small and there is room for it in memory; never blocks. False: [`Writer::push`] it, without
+    /// the GIL.
     ///
     /// # Errors
     /// [`Gone`].
     pub fn try_push(&self, chunk: &[u8]) -> Result<bool, Gone> {
+        if chunk.len() > LARGE { Ok(false) } else { self.keep(chunk) }
+    }
+
+    fn keep(&self, chunk: &[u8]) -> Result<bool, Gone> {
         let mut state = self.shared.state.lock();
         if state.reader_gone {
             return Err(Gone);
@@ -42,7 +53,18 @@ impl Writer {
     /// # Errors
     /// [`Gone`].
     pub fn push(&self, chunk: &[u8]) -> Result<(), Gone> {
-        if self.try_push(chunk)? || self.spill(chunk)? {
+        if chunk.len() <= LARGE {
+            return self.push_piece(chunk);
+        }
+        for piece in chunk.chunks(FIRST) {
+            self.push_piece(piece)?;
+            yield_now();
+        }
+        Ok(())
+    }
+
+    fn push_piece(&self, chunk: &[u8]) -> Result<(), Gone> {
+        if self.keep(chunk)? || self.spill(chunk)? {
             return Ok(());
         }
         let mut state = self.shared.state.lock();
