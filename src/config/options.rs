@@ -109,9 +109,26 @@ pub struct ServeOptions {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Static files")]
 pub struct StaticOptions {
-    /// Serve the files of DIR under /URL; repeatable [default: none]
+    /// Serve the files of DIR under /URL; repeatable, and of two for one URL the first that has a file counts
+    /// [default: none]
     #[arg(id = "static", long = "static", value_name = "/URL=DIR", value_parser = mount)]
     pub mounts: Vec<Mount>,
+
+    /// Serve the files of DIR at /, such as /favicon.ico and /robots.txt; the application has the rest; repeatable
+    /// [default: none]
+    #[arg(long, value_name = "DIR")]
+    pub static_root: Vec<PathBuf>,
+
+    /// Answer a browser that asks for a page which neither a file nor the application has with index.html of
+    /// --static-root
+    #[arg(long, value_name = "BOOL", value_parser = boolean, default_value = "false", action = ArgAction::Set,
+          num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          default_value_if("no_spa", ArgPredicate::IsPresent, "false"), overrides_with = "no_spa")]
+    pub spa: bool,
+
+    /// Pages that nobody has are 404
+    #[arg(long, overrides_with = "spa")]
+    no_spa: bool,
 
     /// How long clients may keep a file whose name has no content hash
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "60s")]

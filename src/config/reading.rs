@@ -13,7 +13,7 @@ use super::body_sizes::{BodySize, BodySizes};
 use super::error::StartError;
 use super::file::{self, File};
 use super::options;
-use super::settings::{AdminBind, Bind, Mount};
+use super::settings::{AdminBind, Bind};
 use super::sizing::Host;
 use super::sources::{Layers, Source};
 
@@ -68,19 +68,6 @@ impl<'a> Reading<'a> {
         let Some(shown) = self.matches.get_one::<PathBuf>("config") else { return file::discover(&directory) };
         let missing = || self.refuse("config", &format!("wants a file, and there is no {}", shown.display()));
         file::open(shown, &host.cwd.join(shown))?.ok_or_else(missing).map(Some)
-    }
-
-    /// # Errors
-    /// When one URL is mounted twice.
-    pub fn refuse_two_directories(&self, mounts: &[Mount]) -> Result<(), StartError> {
-        for (position, mount) in mounts.iter().enumerate() {
-            if let Some(other) = mounts.iter().take(position).find(|other| other.url == mount.url) {
-                let (one, two) = (other.dir.display(), mount.dir.display());
-                let reason = format!("wants one directory for {}, and {one} and {two} are two", mount.url);
-                return Err(self.refuse("static", &reason));
-            }
-        }
-        Ok(())
     }
 
     /// The refusal of what an option says, in the name of whoever said it.

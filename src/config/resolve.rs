@@ -13,7 +13,7 @@ use super::body_sizes::BodySizes;
 use super::error::StartError;
 use super::options::{self, Options};
 use super::reading::{Origin, Reading};
-use super::settings::{Buffers, Edge, Life, Limits, Logs, Serve, Settings, StaticFiles};
+use super::settings::{Buffers, Edge, Life, Limits, Logs, Mount, ROOT, Serve, Settings, StaticFiles};
 use super::sizing::{self, Host};
 use super::sources::{Env, Layers, Source, lookup};
 use super::trusted::TrustedPeers;
@@ -57,7 +57,6 @@ pub fn resolve(args: &[OsString], env: Env<'_>, host: &Host) -> Result<Resolved,
     let reading = Reading::of(&command, &layers, args)?;
     let chosen = Options::from_arg_matches(&reading.matches)
         .map_err(|error| StartError::software(options::sentence(&error, Some("An option without a default"))))?;
-    reading.refuse_two_directories(&chosen.static_files.mounts)?;
     let settings = settings(chosen, reading.chdir(host)?, host);
     notes.extend(host.warning_of(settings.limits.max_connections));
     let sizing = format!(
@@ -102,6 +101,10 @@ fn decisions<'a>(
     options::settable(command).filter_map(decide).collect()
 }
 
+fn root(dir: PathBuf) -> Mount {
+    Mount { url: ROOT.to_owned(), dir }
+}
+
 fn settings(options: Options, chdir: Option<PathBuf>, host: &Host) -> Settings {
     let Options { serve, static_files, limits, edge, life, logs } = options;
     Settings {
@@ -119,7 +122,8 @@ fn settings(options: Options, chdir: Option<PathBuf>, host: &Host) -> Settings {
             backlog: serve.backlog,
         },
         static_files: StaticFiles {
-            mounts: static_files.mounts,
+            mounts: static_files.mounts.into_iter().chain(static_files.static_root.into_iter().map(root)).collect(),
+            spa: static_files.spa,
             max_age: static_files.max_age,
             memory: host.static_memory(),
         },
@@ -376,12 +380,6 @@ mod tests {
             ),
             ("chdir = '/no'", &[], &[], "`chdir` in monopod.toml wants a directory, and /no is none.".into()),
             ("", &["--config", "no.toml"], &[], "--config wants a file, and there is no no.toml.".into()),
-            (
-                "static = ['/a=x', '/a/=y']",
-                &[],
-                &[],
-                "`static` in monopod.toml wants one directory for /a/, and x and y are two.".into(),
-            ),
         ] {
             let error = run(file, args, vars).unwrap_err();
             assert_eq!(error.to_string(), sentence);

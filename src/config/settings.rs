@@ -108,10 +108,13 @@ impl fmt::Display for AdminBind {
     }
 }
 
+/// The URL of `--static-root`, whose misses are the application's.
+pub const ROOT: &str = "/";
+
 /// One URL prefix answered from one directory (`--static`). `Display` is the form `--static` takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
-    /// URL prefix; starts and ends with `/` and is never `/` alone.
+    /// URL prefix; starts and ends with `/`. [`ROOT`] is that of `--static-root`.
     pub url: String,
     /// Directory, relative to the working directory after `chdir`; it may not exist.
     pub dir: PathBuf,
@@ -119,15 +122,18 @@ pub struct Mount {
 
 impl fmt::Display for Mount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}={}", self.url.trim_end_matches('/'), self.dir.display())
+        let url = self.url.strip_suffix('/').filter(|url| !url.is_empty()).unwrap_or(ROOT);
+        write!(f, "{url}={}", self.dir.display())
     }
 }
 
 /// Static files served without Python.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StaticFiles {
-    /// In the order given (`--static`); no two have the same URL.
+    /// In the order given (`--static`, then `--static-root`); of two with the same URL the first has a file first.
     pub mounts: Vec<Mount>,
+    /// Whether index.html of `--static-root` is answered where nobody has a page (`--spa`).
+    pub spa: bool,
     /// `max-age` of files whose name carries no content hash (`--max-age`).
     pub max_age: Duration,
     /// Bytes of assets kept in memory: an eighth of the memory limit, from 16 MiB to 256 MiB.

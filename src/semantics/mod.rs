@@ -5,6 +5,7 @@
 //! small library that knows a format better (`httpdate`, `percent-encoding`, `mime_guess`). Never does I/O, never logs,
 //! never answers: it decides, the caller acts.
 
+pub mod accept;
 pub mod accept_encoding;
 pub mod etag;
 pub mod fault;

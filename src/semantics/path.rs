@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::{CONTROLS, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// Why a path was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,31 @@ pub fn decode(path: &str) -> Result<Cow<'_, str>, PathError> {
         }
     }
     percent_decode_str(path).decode_utf8().map_err(|_| PathError::NotUtf8)
+}
+
+/// What `decode` gives the same path for: everything escaped but what RFC 3986 §3.3 lets stand in a path.
+#[must_use]
+pub fn encode(path: &str) -> String {
+    const OTHERS: AsciiSet = NON_ALPHANUMERIC
+        .remove(b'/')
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~')
+        .remove(b'!')
+        .remove(b'$')
+        .remove(b'&')
+        .remove(b'\'')
+        .remove(b'(')
+        .remove(b')')
+        .remove(b'*')
+        .remove(b'+')
+        .remove(b',')
+        .remove(b';')
+        .remove(b'=')
+        .remove(b':')
+        .remove(b'@');
+    utf8_percent_encode(path, &OTHERS).to_string()
 }
 
 fn hex(digit: Option<&u8>) -> Option<u32> {
@@ -88,7 +113,6 @@ mod tests {
         assert_eq!(below_root("/application/a.css", "/app"), "/application/a.css");
         assert_eq!(below_root("/static/a.css", "/app"), "/static/a.css");
     }
-    use percent_encoding::NON_ALPHANUMERIC;
     use proptest::prelude::*;
 
     #[test]

@@ -92,7 +92,7 @@ pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
             static_settings.mounts.push(mount);
         }
     }
-    let static_files = py.detach(|| StaticFiles::open(&static_settings));
+    let static_files = py.detach(|| StaticFiles::open(&static_settings, &settings.serve.root_path));
     let mut pool = start_pool(py, settings, &loaded, &shared)?;
 
     let line = ready_line(settings, &listeners, &loaded.name, &static_files);

@@ -103,17 +103,19 @@ impl Service<Request<Incoming>> for Route {
         }
         if !front.static_files.is_empty() {
             let path = below_root(request.uri().path(), &front.root_path);
-            if let Some(response) = front.static_files.respond(request.method(), path, request.headers()) {
+            let query = request.uri().query();
+            if let Some(response) = front.static_files.respond(request.method(), path, query, request.headers()) {
                 if !matches!(response.status(), StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) {
                     front.metrics.static_hits.inc();
                 }
                 return RouteFuture::Answered { response: Some(response.map(FrontBody::Static)) };
             }
         }
+        let spa = front.static_files.spa(request.method(), request.headers()).map(Box::new);
         let client = Arc::clone(request.extensions().get().unwrap_or(&self.client));
         if request.body().is_end_stream() {
             return match front.app.submit(request.into_parts().0, Spooled::Empty, client) {
-                Ok(answer) => RouteFuture::Queued { answer },
+                Ok(answer) => RouteFuture::Queued { answer, spa },
                 Err(fault) => RouteFuture::Answered { response: Some(refusal(fault)) },
             };
         }
@@ -128,7 +130,12 @@ pin_project! {
     #[project = Projected]
     pub enum RouteFuture {
         Answered { response: Option<Response<FrontBody>> },
-        Queued { #[pin] answer: Answer },
+        Queued {
+            #[pin]
+            answer: Answer,
+            // What is answered instead of a 404 of the application.
+            spa: Option<Box<Response<StaticBody>>>,
+        },
         Collecting { answer: Pin<Box<dyn Future<Output = Result<Response<AppBody>, Fault>> + Send>> },
     }
 }
@@ -142,7 +149,12 @@ impl Future for RouteFuture {
             Projected::Answered { response } => {
                 return response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)));
             }
-            Projected::Queued { answer } => ready!(answer.poll(cx)),
+            Projected::Queued { answer, spa } => match (ready!(answer.poll(cx)), spa.take()) {
+                (Ok(response), Some(page)) if response.status() == StatusCode::NOT_FOUND => {
+                    return Poll::Ready(Ok(page.map(FrontBody::Static)));
+                }
+                (answer, _) => answer,
+            },
             Projected::Collecting { answer } => ready!(answer.as_mut().poll(cx)),
         };
         Poll::Ready(Ok(answer.map_or_else(refusal, |response| response.map(FrontBody::App))))

@@ -5,18 +5,28 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::Arc;
 
 use super::asset::Asset;
+use crate::config::settings::ROOT;
 
-/// The URL prefix of a mount whose misses are the app's: `/favicon.ico` and `/robots.txt` live beside its pages.
-pub const SHARED: &str = "/";
+/// The file that stands for its directory.
+const INDEX: &str = "index.html";
 
 /// URL paths, decoded, to assets.
 #[derive(Debug)]
 pub struct Catalog {
-    assets: HashMap<Box<str>, Asset>,
+    entries: HashMap<Box<str>, Item>,
     /// Longest first.
     prefixes: Vec<Box<str>>,
+}
+
+/// What lies at a path.
+#[derive(Debug)]
+enum Item {
+    Asset(Arc<Asset>),
+    /// A directory with an index, which has a slash at its end.
+    Directory,
 }
 
 /// What a URL path is to the static files.
@@ -24,6 +34,8 @@ pub struct Catalog {
 pub enum Lookup<'a> {
     /// This asset.
     Hit(&'a Asset),
+    /// A directory that is served under this path and a slash.
+    Directory,
     /// Under a static prefix, but nothing there.
     Miss,
     /// Not theirs.
@@ -36,7 +48,7 @@ impl Catalog {
         let mut prefixes: Vec<Box<str>> = prefixes.into_iter().map(Box::from).collect();
         prefixes.sort_unstable_by_key(|prefix| std::cmp::Reverse(prefix.len()));
         prefixes.dedup();
-        Self { assets: HashMap::new(), prefixes }
+        Self { entries: HashMap::new(), prefixes }
     }
 
     /// The longest prefix a path is under. The slash at its end keeps `/static` from meaning `/staticfoo`.
@@ -44,27 +56,55 @@ impl Catalog {
         self.prefixes.iter().map(|prefix| &**prefix).find(|prefix| path.starts_with(prefix))
     }
 
-    /// Adds an asset; the first of two with the same path stays. False: it did not get in.
-    pub fn insert(&mut self, path: String, asset: Asset) -> bool {
-        match self.assets.entry(path.into_boxed_str()) {
+    /// Adds an asset; the first of two with the same path stays. False: it did not get in. An `index.html` stands for its
+    /// directory too.
+    pub fn insert(&mut self, path: &str, asset: Asset) -> bool {
+        let asset = Arc::new(asset);
+        if let Some(directory) = path.strip_suffix(INDEX).filter(|directory| directory.ends_with('/')) {
+            self.put(directory, Item::Asset(Arc::clone(&asset)));
+            if let Some(bare) = directory.strip_suffix('/').filter(|bare| !bare.is_empty()) {
+                self.put(bare, Item::Directory);
+            }
+        }
+        self.put(path, Item::Asset(asset))
+    }
+
+    fn put(&mut self, path: &str, item: Item) -> bool {
+        match self.entries.entry(path.into()) {
             Entry::Vacant(entry) => {
-                entry.insert(asset);
+                entry.insert(item);
                 true
             }
             Entry::Occupied(_) => false,
         }
     }
 
+    /// The asset at a decoded path.
+    pub fn asset(&self, path: &str) -> Option<Arc<Asset>> {
+        match self.entries.get(path)? {
+            Item::Asset(asset) => Some(Arc::clone(asset)),
+            Item::Directory => None,
+        }
+    }
+
     /// Looks a decoded path up.
     pub fn find(&self, path: &str) -> Lookup<'_> {
         let Some(prefix) = self.prefix_of(path) else {
-            return Lookup::Outside;
+            return if self.is_bare(path) { Lookup::Directory } else { Lookup::Outside };
         };
-        match self.assets.get(path) {
-            Some(asset) => Lookup::Hit(asset),
-            None if prefix == SHARED => Lookup::Outside,
+        match self.entries.get(path) {
+            Some(Item::Asset(asset)) => Lookup::Hit(asset),
+            Some(Item::Directory) => Lookup::Directory,
+            // `/favicon.ico` and `/robots.txt` live beside the app's pages.
+            None if prefix == ROOT => Lookup::Outside,
             None => Lookup::Miss,
         }
+    }
+
+    /// Whether the path is a prefix but for its slash, with an index there.
+    fn is_bare(&self, path: &str) -> bool {
+        self.prefixes.iter().any(|prefix| prefix.strip_suffix('/') == Some(path))
+            && matches!(self.entries.get(path), Some(Item::Directory))
     }
 
     /// Whether there is a static prefix at all.
@@ -108,9 +148,9 @@ mod tests {
     #[test]
     fn hit_miss_and_outside() {
         let mut catalog = Catalog::new(["/static/", "/"]);
-        assert!(catalog.insert("/static/a".to_owned(), asset()));
-        assert!(!catalog.insert("/static/a".to_owned(), asset()));
-        assert!(catalog.insert("/robots.txt".to_owned(), asset()));
+        assert!(catalog.insert("/static/a", asset()));
+        assert!(!catalog.insert("/static/a", asset()));
+        assert!(catalog.insert("/robots.txt", asset()));
         assert!(matches!(catalog.find("/static/a"), Lookup::Hit(_)));
         assert!(matches!(catalog.find("/robots.txt"), Lookup::Hit(_)));
         for miss in ["/static/b", "/static/", "/static/a/", "/static/../robots.txt", "/static/A"] {
@@ -119,5 +159,32 @@ mod tests {
         for outside in ["/", "/static", "/app", "*", ""] {
             assert!(matches!(catalog.find(outside), Lookup::Outside), "{outside}");
         }
+    }
+    #[test]
+    fn an_index_stands_for_its_directory() {
+        let mut catalog = Catalog::new(["/static/", "/docs/"]);
+        assert!(catalog.insert("/static/guide/index.html", asset()));
+        assert!(catalog.insert("/static/my-index.html", asset()));
+        assert!(catalog.insert("/docs/index.html", asset()));
+        for hit in ["/static/guide/index.html", "/static/guide/", "/docs/", "/docs/index.html"] {
+            assert!(matches!(catalog.find(hit), Lookup::Hit(_)), "{hit}");
+        }
+        for directory in ["/static/guide", "/docs"] {
+            assert!(matches!(catalog.find(directory), Lookup::Directory), "{directory}");
+        }
+        for miss in ["/static/", "/static/my-", "/static/guide//", "/docs//"] {
+            assert!(matches!(catalog.find(miss), Lookup::Miss), "{miss}");
+        }
+        for outside in ["/static", "", "/doc", "//docs"] {
+            assert!(matches!(catalog.find(outside), Lookup::Outside), "{outside}");
+        }
+
+        let mut catalog = Catalog::new([ROOT]);
+        assert!(catalog.insert("/index.html", asset()));
+        assert!(matches!(catalog.find("/"), Lookup::Hit(_)));
+        assert!(matches!(catalog.find(""), Lookup::Outside));
+        assert!(catalog.insert("/a/index.html", asset()));
+        assert!(!catalog.insert("/a", asset()), "the first that comes has the path");
+        assert!(matches!(catalog.find("/a"), Lookup::Directory));
     }
 }

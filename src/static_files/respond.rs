@@ -4,12 +4,14 @@
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use super::asset::{Asset, Variant};
 use super::body::StaticBody;
+use crate::semantics::path::encode;
 use crate::semantics::preconditions::{self, Verdict};
 use crate::semantics::range::{self, ByteRange, Selection};
 
@@ -25,6 +27,17 @@ pub fn asset(asset: &Asset, method: &Method, headers: &HeaderMap) -> Response<St
         }
         Verdict::Proceed => ranged(asset, variant, method, headers)
             .unwrap_or_else(|| build(StatusCode::OK, variant.headers.clone(), StaticBody::whole(&variant.content))),
+    }
+}
+
+/// To the path of a directory: `path`, decoded, and a slash. Only a path, so whatever the client wrote it leads to this
+/// host; never kept, as the application may answer there tomorrow.
+pub fn slash(method: &Method, root_path: &str, path: &str, query: Option<&str>) -> Response<StaticBody> {
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    let location = format!("{root_path}{}/{query}", encode(path));
+    match HeaderValue::try_from(location) {
+        Ok(location) => refusal(StatusCode::FOUND, method, Some((LOCATION, location))),
+        Err(_) => not_found(method),
     }
 }
 
@@ -98,6 +111,7 @@ fn multiple(variant: &Variant, parts: &[ByteRange], size: u64) -> Option<Respons
 /// rolling update the file that this pod lacks is there on the next.
 fn refusal(status: StatusCode, method: &Method, extra: Option<(HeaderName, HeaderValue)>) -> Response<StaticBody> {
     let text = match status {
+        StatusCode::FOUND => "302 Found\n",
         StatusCode::NOT_FOUND => "404 Not Found\n",
         StatusCode::METHOD_NOT_ALLOWED => "405 Method Not Allowed\n",
         StatusCode::PRECONDITION_FAILED => "412 Precondition Failed\n",

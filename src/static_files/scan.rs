@@ -53,7 +53,7 @@ pub fn scan(settings: &StaticFiles) -> (Catalog, Vec<MountReport>) {
     for (file, asset) in files.into_iter().zip(assets) {
         let Some(asset) = asset else { continue };
         let size = asset.size();
-        if catalog.insert(file.url, asset) {
+        if catalog.insert(&file.url, asset) {
             reports[file.mount].assets += 1;
             reports[file.mount].bytes += size;
         }

@@ -3,20 +3,32 @@
 //! Called by `server` (open, the ready line) and by the router in `stack`. `respond` neither blocks nor awaits.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use http::{HeaderMap, Method, Response};
+use http::header::VARY;
+use http::{HeaderMap, HeaderValue, Method, Response};
+use tracing::warn;
 
+use super::asset::Asset;
 use super::body::StaticBody;
 use super::catalog::{Catalog, Lookup};
 use super::{respond, scan};
 use crate::config::settings;
+use crate::semantics::accept::wants_html;
 use crate::semantics::path::decode;
+
+/// The page of a single-page application.
+const SPA_PAGE: &str = "/index.html";
 
 /// All static mounts of the server.
 #[derive(Debug)]
 pub struct StaticFiles {
     catalog: Catalog,
     mounts: Vec<MountReport>,
+    /// `--root-path`, for redirects.
+    root_path: String,
+    /// What is answered where nothing else is (`--spa`).
+    spa: Option<Arc<Asset>>,
 }
 
 /// What a mount holds, for the ready line.
@@ -36,9 +48,13 @@ impl StaticFiles {
     /// Reads every mount, in parallel; blocks until done. A directory that is missing is warned of and serves nothing:
     /// its prefix still answers 404, so that a page without styles is not turned into a crash loop.
     #[must_use]
-    pub fn open(settings: &settings::StaticFiles) -> Self {
+    pub fn open(settings: &settings::StaticFiles, root_path: &str) -> Self {
         let (catalog, mounts) = scan::scan(settings);
-        Self { catalog, mounts }
+        let spa = settings.spa.then(|| catalog.asset(SPA_PAGE)).flatten();
+        if settings.spa && spa.is_none() {
+            warn!("--spa answers with index.html of --static-root, and there is none; paths nobody knows are 404");
+        }
+        Self { catalog, mounts, root_path: root_path.to_owned(), spa }
     }
 
     /// Whether there is no mount at all, so that asking is needless.
@@ -53,25 +69,51 @@ impl StaticFiles {
         &self.mounts
     }
 
-    /// Answers a request for a static file by its still percent-encoded `path`. None: it is not one, and the app's turn. Under a static prefix the answer
-    /// is always from here: 404 where nothing lies, 405 for methods other than GET and HEAD. Only a mount at `/` leaves
-    /// its misses to the app.
+    /// Answers a request for a static file by its still percent-encoded `path`. None: it is not one, and the app's turn.
+    /// Under a static prefix the answer is always from here: 404 where nothing lies, 405 for methods other than GET and
+    /// HEAD. Only a mount at `/` leaves its misses to the app, and its directories for the other methods.
     #[must_use]
-    pub fn respond(&self, method: &Method, path: &str, headers: &HeaderMap) -> Option<Response<StaticBody>> {
-        let lookup = match decode(path) {
-            Ok(decoded) => self.catalog.find(&decoded),
-            // What cannot be decoded names nothing; whose nothing it is, the raw prefix tells.
-            Err(_) => match self.catalog.find(path) {
-                Lookup::Outside => Lookup::Outside,
-                Lookup::Hit(_) | Lookup::Miss => Lookup::Miss,
-            },
+    pub fn respond(
+        &self,
+        method: &Method,
+        path: &str,
+        query: Option<&str>,
+        headers: &HeaderMap,
+    ) -> Option<Response<StaticBody>> {
+        let decoded = decode(path);
+        // What cannot be decoded names nothing; whose nothing it is, the raw prefix tells.
+        let known = decoded.as_deref().unwrap_or(path);
+        let lookup = match (self.catalog.find(known), &decoded) {
+            (Lookup::Hit(_) | Lookup::Directory, Err(_)) => Lookup::Miss,
+            (lookup, _) => lookup,
         };
         let reads = matches!(*method, Method::GET | Method::HEAD);
         match lookup {
             Lookup::Outside => None,
+            // A directory of the app's namespace, which it may take forms at.
+            _ if !reads && self.is_shared(known) => None,
             _ if !reads => Some(respond::method_not_allowed(method)),
             Lookup::Miss => Some(respond::not_found(method)),
+            Lookup::Directory => Some(respond::slash(method, &self.root_path, known, query)),
             Lookup::Hit(asset) => Some(respond::asset(asset, method, headers)),
         }
+    }
+
+    fn is_shared(&self, path: &str) -> bool {
+        let is_file = matches!(self.catalog.find(path), Lookup::Hit(_)) && !path.ends_with('/');
+        !is_file && self.catalog.prefix_of(path) == Some(settings::ROOT)
+    }
+
+    /// The page of a single-page application, if there is one and the request is that of a browser for a page: what to
+    /// answer when the application has nothing at the path either.
+    #[must_use]
+    pub fn spa(&self, method: &Method, headers: &HeaderMap) -> Option<Response<StaticBody>> {
+        let asset = self.spa.as_ref().filter(|_| matches!(*method, Method::GET | Method::HEAD))?;
+        wants_html(headers).then(|| {
+            let mut response = respond::asset(asset, method, headers);
+            // Another request for the same path is the application's to answer.
+            response.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
+            response
+        })
     }
 }

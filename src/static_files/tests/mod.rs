@@ -60,7 +60,7 @@ impl Site {
 fn open(mounts: &[(&str, &Path)], memory: u64) -> StaticFiles {
     let mount = |(url, dir): &(&str, &Path)| settings::Mount { url: (*url).to_owned(), dir: dir.to_path_buf() };
     let mounts = mounts.iter().map(mount).collect();
-    StaticFiles::open(&settings::StaticFiles { mounts, max_age: Duration::from_mins(1), memory })
+    StaticFiles::open(&settings::StaticFiles { mounts, spa: false, max_age: Duration::from_mins(1), memory }, "")
 }
 
 fn request(
@@ -73,7 +73,8 @@ fn request(
     for (name, value) in fields {
         headers.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
     }
-    files.respond(method, path.parse::<http::Uri>().unwrap().path(), &headers)
+    let target = path.parse::<http::Uri>().unwrap();
+    files.respond(method, target.path(), target.query(), &headers)
 }
 
 fn get(files: &StaticFiles, path: &str, fields: &[(&'static str, &str)]) -> Response<StaticBody> {

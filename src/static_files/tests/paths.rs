@@ -122,6 +122,52 @@ fn a_mount_at_the_root_leaves_its_misses_to_the_app() {
 }
 
 #[tokio::test]
+async fn an_index_stands_for_its_directory() {
+    let site = Site::new(&[("index.html", b"home"), ("my docs/index.html", b"docs"), ("static/x", b"1")]);
+    let files = open(&[("/", site.root()), ("/help/", site.root())], 1 << 20);
+    for (path, body) in [
+        ("/", "home"),
+        ("/index.html", "home"),
+        ("/my%20docs/", "docs"),
+        ("/help/", "home"),
+        ("/help/my%20docs/index.html", "docs"),
+    ] {
+        let response = get(&files, path, &[]);
+        assert_eq!(header(&response, "content-type"), "text/html; charset=utf-8");
+        assert_eq!(bytes(response).await, body, "{path}");
+    }
+    for (path, location) in [
+        ("/my%20docs", "/my%20docs/"),
+        ("/%6dy%20docs?a=b&c=%2F", "/my%20docs/?a=b&c=%2F"),
+        ("/help", "/help/"),
+        ("/help/my%20docs?", "/help/my%20docs/?"),
+    ] {
+        let response = get(&files, path, &[]);
+        assert_eq!((response.status().as_u16(), header(&response, "location")), (302, location));
+        assert_eq!(header(&response, "cache-control"), "no-store");
+    }
+    // Not a redirect to another host, whatever is made of the slashes.
+    for path in ["//my%20docs", "/my%20docs//", "//evil.example/my%20docs", "/%2Fevil.example/..", "/\\evil"] {
+        let target = path.replace('\\', "%5c");
+        assert!(request(&files, &Method::GET, &target, &[]).is_none(), "{path}");
+    }
+    assert_eq!(status(&files, "/help//"), Some(404));
+    for path in ["/", "/my%20docs", "/my%20docs/"] {
+        assert!(request(&files, &Method::POST, path, &[]).is_none(), "a form of the application's: {path}");
+    }
+    assert_eq!(request(&files, &Method::POST, "/help/", &[]).unwrap().status(), 405);
+}
+
+#[test]
+fn the_first_directory_that_has_a_file_counts() {
+    let (one, two) = (Site::new(&[("a.txt", b"one")]), Site::new(&[("a.txt", b"twotwo"), ("b.txt", b"two")]));
+    let files = open(&[("/static/", one.root()), ("/static/", two.root())], 1 << 20);
+    assert_eq!(header(&get(&files, "/static/a.txt", &[]), "content-length"), "3");
+    assert_eq!(header(&get(&files, "/static/b.txt", &[]), "content-length"), "3");
+    assert_eq!(files.mounts().iter().map(|mount| mount.assets).collect::<Vec<_>>(), [1, 1]);
+}
+
+#[tokio::test]
 async fn other_methods_and_misses_are_answered_here() {
     let site = Site::new(&[("app.js", b"1")]);
     let files = site.open();
