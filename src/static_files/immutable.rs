@@ -1,40 +1,11 @@
 //! Which files never change under their name, so that a browser need not ask again: those that carry a hash of their
-//! content.
+//! content, as the patterns of Django, webpack, Rollup, Vite, esbuild, Parcel and sprockets have it.
 //!
-//! Called by `scan`. Django's manifest is believed; beside it names are judged by the patterns of Django, webpack,
-//! Rollup, Vite, esbuild, Parcel and sprockets. A hash overlooked costs a revalidation; a word taken for a hash costs a
-//! year of stale files. In doubt, a name is a word.
-
-use std::collections::HashSet;
+//! Called by `manifest`, which knows more. A hash overlooked costs a revalidation; a word taken for a hash costs a year of
+//! stale files. In doubt, a name is a word.
 
 /// Extensions that stand after the hash beside the last one: `main.3f2a…c1.js.map`.
 const INNER_EXTENSIONS: [&str; 6] = ["js", "mjs", "cjs", "css", "min", "chunk"];
-
-/// The values of a Django `staticfiles.json` (`ManifestStaticFilesStorage`).
-#[derive(Debug, Default)]
-pub struct Manifest(HashSet<String>);
-
-impl Manifest {
-    /// Where it lies, relative to the root.
-    pub const NAME: &str = "staticfiles.json";
-
-    /// Reads `{"paths": {"css/base.css": "css/base.27e20196a850.css", …}, …}`.
-    ///
-    /// # Errors
-    /// When it is not JSON. A manifest without paths is an empty one. A name that maps to itself carries no hash.
-    pub fn parse(json: &[u8]) -> Result<Self, serde_json::Error> {
-        let json: serde_json::Value = serde_json::from_slice(json)?;
-        let paths = json.get("paths").and_then(|paths| paths.as_object()).into_iter().flatten();
-        let hashed = paths.filter_map(|(name, hashed)| hashed.as_str().filter(|hashed| hashed != name));
-        Ok(Self(hashed.map(str::to_owned).collect()))
-    }
-
-    /// Whether a path, relative to the root, never changes.
-    #[must_use]
-    pub fn is_immutable(&self, relative: &str) -> bool {
-        self.0.contains(relative) || is_hashed(relative.rsplit('/').next().unwrap_or(relative))
-    }
-}
 
 /// Whether a file name carries a content hash.
 #[must_use]
@@ -196,20 +167,5 @@ mod tests {
         ] {
             assert!(!is_hashed(name), "{name}");
         }
-    }
-
-    #[test]
-    fn django_manifest() {
-        let json = br#"{"paths": {"css/base.css": "css/base.27e20196a850.css", "odd": "odd.000000000000", "same.js": "same.js"}, "version": "1.1"}"#;
-        let manifest = Manifest::parse(json).unwrap();
-        for name in ["css/base.27e20196a850.css", "odd.000000000000", "js/other.27e20196a850.js"] {
-            assert!(manifest.is_immutable(name), "{name}");
-        }
-        for name in ["css/base.css", "odd", "same.js", "css/other.css"] {
-            assert!(!manifest.is_immutable(name), "{name}");
-        }
-        assert!(!Manifest::parse(b"{}").unwrap().is_immutable("a.css"));
-        assert!(!Manifest::parse(b"[1]").unwrap().is_immutable("a.css"));
-        assert!(Manifest::parse(b"{").is_err());
     }
 }

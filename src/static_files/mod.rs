@@ -2,7 +2,7 @@
 //! name says so.
 //!
 //! The request's way: `service` (whose turn is it) → `catalog` (one look-up) → `asset` (which variant) → `respond`
-//! (which answer) → `body` (bytes). The start's way: `walk` → `scan` → `content`, `immutable` → `asset` → `catalog`.
+//! (which answer) → `body` (bytes). The start's way: `walk` → `scan` → `content`, `manifest` → `asset` → `catalog`.
 //! `compress` is the command that writes `siblings`. Called by `server` and `stack`; knows nothing of Python or of the
 //! app.
 
@@ -12,6 +12,7 @@ mod catalog;
 mod compress;
 mod content;
 mod immutable;
+mod manifest;
 mod parallel;
 mod respond;
 mod scan;

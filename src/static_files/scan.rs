@@ -3,7 +3,6 @@
 //! Called by `StaticFiles::open`. Blocking. Never fails: what cannot be served is left out with a warning that says
 //! what to do, one warning a mount and cause.
 
-use std::fs;
 use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
@@ -12,7 +11,7 @@ use tracing::warn;
 use super::asset::{Asset, SIBLINGS, Traits};
 use super::catalog::Catalog;
 use super::content::{Content, Keep};
-use super::immutable::Manifest;
+use super::manifest::{Manifests, Unreadable};
 use super::parallel;
 use super::service::MountReport;
 use super::walk::{Found, Reason, Tree, walk};
@@ -101,7 +100,11 @@ fn read_tree(mount: &Mount) -> Tree {
 }
 
 fn pair(mount: usize, settings: &Mount, mut tree: Tree) -> Vec<Candidate> {
-    let manifest = tree.files.get(Manifest::NAME).map_or_else(Manifest::default, read_manifest);
+    let (manifests, unreadable) = Manifests::read(&settings.dir, &tree);
+    for Unreadable { path, error } in unreadable {
+        let path = printable(&path);
+        warn!("{path} cannot be read as a manifest ({error}); hashed names are told by their pattern alone");
+    }
     let names: Vec<String> = tree.files.keys().filter(|name| !tree.is_sibling(name)).cloned().collect();
     let part = |found| Part { found, keep: Keep::Path };
 
@@ -122,7 +125,7 @@ fn pair(mount: usize, settings: &Mount, mut tree: Tree) -> Vec<Candidate> {
                 encoded.push((coding, part(found)));
             }
         }
-        let (url, immutable) = (format!("{}{name}", settings.url), manifest.is_immutable(&name));
+        let (url, immutable) = (format!("{}{name}", settings.url), manifests.is_immutable(&name));
         candidates.push(Candidate { mount, url, immutable, identity: part(identity), encoded });
     }
     if let Some(first) = stale.first() {
@@ -134,15 +137,6 @@ fn pair(mount: usize, settings: &Mount, mut tree: Tree) -> Vec<Candidate> {
         );
     }
     candidates
-}
-
-fn read_manifest(found: &Found) -> Manifest {
-    let manifest = fs::read(&found.path).and_then(|json| Ok(Manifest::parse(&json)?));
-    manifest.unwrap_or_else(|error| {
-        let path = found.path.display();
-        warn!("{path} cannot be read as a Django manifest ({error}); hashed names are told by their pattern alone");
-        Manifest::default()
-    })
 }
 
 /// Memory goes to the smallest files first: most hits for the bytes. Of the rest the largest keep their descriptors.
