@@ -9,6 +9,7 @@ pub mod addresses;
 pub mod body_sizes;
 pub mod error;
 mod file;
+pub mod found;
 pub mod options;
 mod reading;
 pub mod reference;
@@ -20,6 +21,7 @@ pub mod trusted;
 pub mod values;
 
 pub use error::StartError;
+pub use found::Found;
 pub use reading::Origin;
 pub use resolve::{Resolved, resolve};
 pub use settings::{

@@ -32,6 +32,16 @@ pub struct Resolved {
     pub sizing: String,
 }
 
+impl Resolved {
+    /// Whether anybody said what `option` is.
+    #[must_use]
+    pub fn is_named(&self, option: &str) -> bool {
+        self.origins
+            .iter()
+            .any(|origin| origin.option == option && !matches!(origin.source, Source::Default | Source::Container))
+    }
+}
+
 /// Resolves the arguments behind the subcommand (no program name) over the layers below them.
 ///
 /// # Errors

@@ -11,8 +11,14 @@ const UNKNOWN: &str = "application/octet-stream";
 /// The `Content-Type` of a file, by the last extension of its name.
 #[must_use]
 pub fn content_type(name: &str) -> Cow<'static, str> {
-    let essence = essence(name);
-    if is_text(essence) { Cow::Owned(format!("{essence}; charset=utf-8")) } else { Cow::Borrowed(essence) }
+    with_charset(essence(name))
+}
+
+/// A media type with the charset that all static text is taken to be in, unless it names its own parameters.
+#[must_use]
+pub fn with_charset(essence: &str) -> Cow<'_, str> {
+    let bare = is_text(essence) && !essence.contains(';');
+    if bare { Cow::Owned(format!("{essence}; charset=utf-8")) } else { Cow::Borrowed(essence) }
 }
 
 /// Whether a file is a web font: browsers fetch those with CORS even from their own site's CDN.

@@ -86,13 +86,9 @@ pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
     })?;
 
     let loaded = load_keeping_signals(py, settings)?;
-    let mut static_settings = settings.static_files.clone();
-    for mount in framework::static_mounts(py, &loaded.callable) {
-        if !static_settings.mounts.iter().any(|named| named.url == mount.url) {
-            static_settings.mounts.push(mount);
-        }
-    }
-    let static_files = py.detach(|| StaticFiles::open(&static_settings, &settings.serve.root_path));
+    let found = framework::found(py, &loaded.callable, &settings.serve.root_path);
+    let static_settings = found.complete(&settings.static_files, resolved.is_named("max-age"));
+    let static_files = py.detach(|| StaticFiles::open(&static_settings, &found, &settings.serve.root_path));
     let mut pool = start_pool(py, settings, &loaded, &shared)?;
 
     let line = ready_line(settings, &listeners, &loaded.name, &static_files);
@@ -151,8 +147,8 @@ fn load_keeping_signals(py: Python<'_>, settings: &Settings) -> Result<load::Loa
 pub fn check(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartError> {
     let settings = &resolved.settings;
     let loaded = load_keeping_signals(py, settings)?;
-    let mut mounts = settings.static_files.mounts.clone();
-    mounts.extend(framework::static_mounts(py, &loaded.callable));
+    let found = framework::found(py, &loaded.callable, &settings.serve.root_path);
+    let mounts = found.complete(&settings.static_files, resolved.is_named("max-age")).mounts;
     let mut lines = vec![format!("application  {}", loaded.name)];
     for mount in mounts {
         let missing = if mount.dir.is_dir() { "" } else { "  (warning: the directory does not exist)" };

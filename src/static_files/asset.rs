@@ -2,6 +2,8 @@
 //!
 //! Made by `scan`, kept by `catalog`, read by `respond`. A hit clones a header map and a handle on the bytes, no more.
 
+use std::borrow::Cow;
+
 use http::header::{
     ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG,
     InvalidHeaderValue, LAST_MODIFIED, VARY, X_CONTENT_TYPE_OPTIONS,
@@ -11,7 +13,6 @@ use http::{HeaderMap, HeaderValue};
 use super::content::{Content, Loaded};
 use crate::semantics::accept_encoding::{AcceptEncoding, Coding};
 use crate::semantics::etag::EntityTag;
-use crate::semantics::media_types::{content_type, is_font};
 use crate::semantics::preconditions::LastModified;
 
 /// The codings a sibling file may have, and how its name then ends.
@@ -41,8 +42,9 @@ pub struct Variant {
 /// What the variants of an asset have in common.
 #[derive(Debug)]
 pub struct Traits<'a> {
-    /// The file name, for its media type.
-    pub name: &'a str,
+    pub content_type: Cow<'a, str>,
+    /// Scripts of every origin may read it (Access-Control-Allow-Origin).
+    pub all_origins: bool,
     pub cache_control: &'a HeaderValue,
     pub last_modified: Option<LastModified>,
 }
@@ -95,7 +97,7 @@ impl Asset {
 impl Variant {
     fn new(traits: &Traits<'_>, varies: bool, coding: Coding, loaded: Loaded) -> Result<Self, InvalidHeaderValue> {
         let etag = EntityTag::from_digest(digest(&loaded, coding))?;
-        let content_type = HeaderValue::try_from(&*content_type(traits.name))?;
+        let content_type = HeaderValue::try_from(&*traits.content_type)?;
 
         // RFC 9110 §15.4.5: of what describes the representation, a 304 repeats only this; the rest is in the cache.
         let mut not_modified = HeaderMap::with_capacity(4);
@@ -105,7 +107,7 @@ impl Variant {
             // RFC 9110 §12.5.5: on the identity variant too, or a cache hands it to everybody.
             not_modified.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
         }
-        if is_font(traits.name) {
+        if traits.all_origins {
             not_modified.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         }
 
@@ -137,6 +139,7 @@ fn digest(loaded: &Loaded, coding: Coding) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::semantics::media_types::{content_type, is_font};
     use bytes::Bytes;
     use std::time::{Duration, SystemTime};
 
@@ -150,7 +153,13 @@ mod tests {
     fn asset(name: &str, encoded: Vec<(Coding, Loaded)>) -> Asset {
         let cache_control = HeaderValue::from_static("public, max-age=60");
         let last_modified = LastModified::new(SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777));
-        Asset::new(&Traits { name, cache_control: &cache_control, last_modified }, loaded("body{}"), encoded).unwrap()
+        let traits = Traits {
+            content_type: content_type(name),
+            all_origins: is_font(name),
+            cache_control: &cache_control,
+            last_modified,
+        };
+        Asset::new(&traits, loaded("body{}"), encoded).unwrap()
     }
 
     fn names(headers: &HeaderMap) -> Vec<&str> {

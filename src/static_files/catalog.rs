@@ -10,15 +10,14 @@ use std::sync::Arc;
 use super::asset::Asset;
 use crate::config::settings::ROOT;
 
-/// The file that stands for its directory.
-const INDEX: &str = "index.html";
-
 /// URL paths, decoded, to assets.
 #[derive(Debug)]
 pub struct Catalog {
     entries: HashMap<Box<str>, Item>,
     /// Longest first.
     prefixes: Vec<Box<str>>,
+    /// The file that stands for its directory, if any does.
+    index: Option<Box<str>>,
 }
 
 /// What lies at a path.
@@ -43,12 +42,13 @@ pub enum Lookup<'a> {
 }
 
 impl Catalog {
-    /// An empty catalog for mounts at these URL prefixes, each of which starts and ends with `/`.
-    pub fn new<'a>(prefixes: impl IntoIterator<Item = &'a str>) -> Self {
+    /// An empty catalog for mounts at these URL prefixes, each of which starts and ends with `/`. A file with the name
+    /// `index` stands for its directory.
+    pub fn new<'a>(prefixes: impl IntoIterator<Item = &'a str>, index: Option<&str>) -> Self {
         let mut prefixes: Vec<Box<str>> = prefixes.into_iter().map(Box::from).collect();
         prefixes.sort_unstable_by_key(|prefix| std::cmp::Reverse(prefix.len()));
         prefixes.dedup();
-        Self { entries: HashMap::new(), prefixes }
+        Self { entries: HashMap::new(), prefixes, index: index.map(Box::from) }
     }
 
     /// The longest prefix a path is under. The slash at its end keeps `/static` from meaning `/staticfoo`.
@@ -56,11 +56,11 @@ impl Catalog {
         self.prefixes.iter().map(|prefix| &**prefix).find(|prefix| path.starts_with(prefix))
     }
 
-    /// Adds an asset; the first of two with the same path stays. False: it did not get in. An `index.html` stands for its
-    /// directory too.
+    /// Adds an asset; the first of two with the same path stays. False: it did not get in.
     pub fn insert(&mut self, path: &str, asset: Asset) -> bool {
         let asset = Arc::new(asset);
-        if let Some(directory) = path.strip_suffix(INDEX).filter(|directory| directory.ends_with('/')) {
+        let directory = self.index.as_deref().and_then(|index| path.strip_suffix(index));
+        if let Some(directory) = directory.filter(|directory| directory.ends_with('/')) {
             self.put(directory, Item::Asset(Arc::clone(&asset)));
             if let Some(bare) = directory.strip_suffix('/').filter(|bare| !bare.is_empty()) {
                 self.put(bare, Item::Directory);
@@ -124,12 +124,18 @@ mod tests {
     fn asset() -> Asset {
         let cache_control = HeaderValue::from_static("no-cache");
         let loaded = Loaded { content: Content::Memory(Bytes::new()), digest: blake3::hash(b"") };
-        Asset::new(&Traits { name: "a", cache_control: &cache_control, last_modified: None }, loaded, vec![]).unwrap()
+        let traits = Traits {
+            content_type: "a/b".into(),
+            all_origins: false,
+            cache_control: &cache_control,
+            last_modified: None,
+        };
+        Asset::new(&traits, loaded, vec![]).unwrap()
     }
 
     #[test]
     fn prefixes() {
-        let catalog = Catalog::new(["/static/", "/static/admin/", "/media/", "/media/"]);
+        let catalog = Catalog::new(["/static/", "/static/admin/", "/media/", "/media/"], None);
         for (path, expected) in [
             ("/static/a", Some("/static/")),
             ("/static/admin/a", Some("/static/admin/")),
@@ -147,7 +153,7 @@ mod tests {
 
     #[test]
     fn hit_miss_and_outside() {
-        let mut catalog = Catalog::new(["/static/", "/"]);
+        let mut catalog = Catalog::new(["/static/", "/"], None);
         assert!(catalog.insert("/static/a", asset()));
         assert!(!catalog.insert("/static/a", asset()));
         assert!(catalog.insert("/robots.txt", asset()));
@@ -162,7 +168,7 @@ mod tests {
     }
     #[test]
     fn an_index_stands_for_its_directory() {
-        let mut catalog = Catalog::new(["/static/", "/docs/"]);
+        let mut catalog = Catalog::new(["/static/", "/docs/"], Some("index.html"));
         assert!(catalog.insert("/static/guide/index.html", asset()));
         assert!(catalog.insert("/static/my-index.html", asset()));
         assert!(catalog.insert("/docs/index.html", asset()));
@@ -179,7 +185,7 @@ mod tests {
             assert!(matches!(catalog.find(outside), Lookup::Outside), "{outside}");
         }
 
-        let mut catalog = Catalog::new([ROOT]);
+        let mut catalog = Catalog::new([ROOT], Some("index.html"));
         assert!(catalog.insert("/index.html", asset()));
         assert!(matches!(catalog.find("/"), Lookup::Hit(_)));
         assert!(matches!(catalog.find(""), Lookup::Outside));

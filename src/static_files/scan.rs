@@ -14,9 +14,11 @@ use super::content::{Content, Keep};
 use super::manifest::{Manifests, Unreadable};
 use super::parallel;
 use super::service::MountReport;
-use super::walk::{Found, Reason, Tree, walk};
+use super::walk::{self, Reason, Tree, walk};
+use crate::config::Found;
 use crate::config::settings::{Mount, StaticFiles};
 use crate::semantics::accept_encoding::Coding;
+use crate::semantics::media_types::{content_type, is_font, with_charset};
 use crate::semantics::preconditions::LastModified;
 use crate::semantics::printable::printable;
 
@@ -30,12 +32,12 @@ const MAX_DESCRIPTORS: usize = 256;
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
 /// Reads every mount into one catalog.
-pub fn scan(settings: &StaticFiles) -> (Catalog, Vec<MountReport>) {
-    let mut catalog = Catalog::new(settings.mounts.iter().map(|mount| mount.url.as_str()));
+pub fn scan(settings: &StaticFiles, framework: &Found) -> (Catalog, Vec<MountReport>) {
+    let mut catalog = Catalog::new(settings.mounts.iter().map(|mount| mount.url.as_str()), framework.index());
     let trees = parallel::map(&settings.mounts, parallel::threads(), read_tree);
     let mut files = Vec::new();
     for (index, (mount, tree)) in settings.mounts.iter().zip(trees).enumerate() {
-        let mut found = pair(index, mount, tree);
+        let mut found = pair(index, mount, framework, tree);
         // A longer prefix below this one belongs to the other mount alone, whether or not the file is there.
         found.retain(|file| catalog.prefix_of(&file.url) == Some(&mount.url));
         files.append(&mut found);
@@ -45,7 +47,7 @@ pub fn scan(settings: &StaticFiles) -> (Catalog, Vec<MountReport>) {
     let seconds = settings.max_age.as_secs();
     let max_age = HeaderValue::try_from(format!("public, max-age={seconds}"));
     let max_age = max_age.unwrap_or(HeaderValue::from_static("no-cache"));
-    let assets = parallel::map(&files, parallel::threads(), |file| load(file, &max_age));
+    let assets = parallel::map(&files, parallel::threads(), |file| load(file, framework, &max_age));
 
     let report = |mount: &Mount| MountReport { url: mount.url.clone(), dir: mount.dir.clone(), assets: 0, bytes: 0 };
     let mut reports: Vec<MountReport> = settings.mounts.iter().map(report).collect();
@@ -70,7 +72,7 @@ struct Candidate {
 }
 
 struct Part {
-    found: Found,
+    found: walk::Found,
     keep: Keep,
 }
 
@@ -99,7 +101,7 @@ fn read_tree(mount: &Mount) -> Tree {
     tree
 }
 
-fn pair(mount: usize, settings: &Mount, mut tree: Tree) -> Vec<Candidate> {
+fn pair(mount: usize, settings: &Mount, framework: &Found, mut tree: Tree) -> Vec<Candidate> {
     let (manifests, unreadable) = Manifests::read(&settings.dir, &tree);
     for Unreadable { path, error } in unreadable {
         let path = printable(&path);
@@ -125,7 +127,11 @@ fn pair(mount: usize, settings: &Mount, mut tree: Tree) -> Vec<Candidate> {
                 encoded.push((coding, part(found)));
             }
         }
-        let (url, immutable) = (format!("{}{name}", settings.url), manifests.is_immutable(&name));
+        let url = format!("{}{name}", settings.url);
+        let immutable = match &framework.immutable {
+            Some(test) => test(&identity.path, &url),
+            None => manifests.is_immutable(&name),
+        };
         candidates.push(Candidate { mount, url, immutable, identity: part(identity), encoded });
     }
     if let Some(first) = stale.first() {
@@ -162,7 +168,7 @@ fn share_out(files: &mut [Candidate], memory: u64) {
     }
 }
 
-fn load(file: &Candidate, max_age: &HeaderValue) -> Option<Asset> {
+fn load(file: &Candidate, framework: &Found, max_age: &HeaderValue) -> Option<Asset> {
     let read = |part: &Part| match Content::load(&part.found.path, part.keep) {
         Ok(loaded) => Some(loaded),
         Err(error) => {
@@ -174,8 +180,10 @@ fn load(file: &Candidate, max_age: &HeaderValue) -> Option<Asset> {
     };
     let identity = read(&file.identity)?;
     let encoded = file.encoded.iter().filter_map(|(coding, part)| Some((*coding, read(part)?))).collect();
+    let name = file.url.rsplit('/').next().unwrap_or_default();
     let traits = Traits {
-        name: file.url.rsplit('/').next().unwrap_or_default(),
+        content_type: framework.media_type(name).map_or_else(|| content_type(name), with_charset),
+        all_origins: framework.all_origins.unwrap_or_else(|| is_font(name)),
         cache_control: if file.immutable { &IMMUTABLE } else { max_age },
         last_modified: last_modified(file.identity.found.modified, SystemTime::now()),
     };

@@ -13,7 +13,7 @@ use super::asset::Asset;
 use super::body::StaticBody;
 use super::catalog::{Catalog, Lookup};
 use super::{respond, scan};
-use crate::config::settings;
+use crate::config::{Found, settings};
 use crate::semantics::accept::wants_html;
 use crate::semantics::path::decode;
 
@@ -48,8 +48,8 @@ impl StaticFiles {
     /// Reads every mount, in parallel; blocks until done. A directory that is missing is warned of and serves nothing:
     /// its prefix still answers 404, so that a page without styles is not turned into a crash loop.
     #[must_use]
-    pub fn open(settings: &settings::StaticFiles, root_path: &str) -> Self {
-        let (catalog, mounts) = scan::scan(settings);
+    pub fn open(settings: &settings::StaticFiles, found: &Found, root_path: &str) -> Self {
+        let (catalog, mounts) = scan::scan(settings, found);
         let spa = settings.spa.then(|| catalog.asset(SPA_PAGE)).flatten();
         if settings.spa && spa.is_none() {
             warn!("--spa answers with index.html of --static-root, and there is none; paths nobody knows are 404");

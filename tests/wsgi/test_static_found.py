@@ -1,11 +1,11 @@
-"""Promise: Flask's static folder and Django's STATIC_ROOT are served without being named."""
+"""Promise: Flask's static folder and Django's STATIC_ROOT are served without being named, and WhiteNoise's settings hold."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from gate import Gate
-from server import Starter
+from server import Server, Starter
 
 FLASK = """
 import socket
@@ -58,3 +58,116 @@ def test_a_named_mount_beats_the_found_one(start: Starter, tmp_path: Path) -> No
         (tmp_path / name / "site.css").write_text(name)
     server = start(None, "--static", "/static=built", cwd=tmp_path)
     assert server.ask("/static/site.css").body == b"built"
+
+
+def test_the_static_folders_of_blueprints(start: Starter, tmp_path: Path, gate: Gate) -> None:
+    (tmp_path / "app.py").write_text(
+        FLASK.format(options="")
+        + """
+from flask import Blueprint
+blog = Blueprint("blog", __name__, url_prefix="/blog", static_folder="blog_static", static_url_path="/files")
+wiki = Blueprint("wiki", __name__, static_folder="wiki_static", static_url_path="/wiki-static")
+blog.register_blueprint(wiki, url_prefix="/inner")
+app.register_blueprint(blog)
+app.register_blueprint(blog, name="again", url_prefix="/again")
+app.register_blueprint(Blueprint("users", __name__, url_prefix="/<user>", static_folder="blog_static"))
+app.register_blueprint(Blueprint("empty", __name__, url_prefix="/empty"))
+"""
+    )
+    for folder in ("blog_static", "wiki_static"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "site.css").write_text(folder)
+    server = start(None, "--threads", "1", cwd=tmp_path)
+    with server.connect() as client:
+        client.request(f"/busy?gate={gate.port}")
+        visitor = gate.wait("busy")
+        for url, folder in {
+            "/blog/files": "blog_static",
+            "/again/files": "blog_static",
+            "/blog/inner/wiki-static": "wiki_static",
+        }.items():
+            assert server.ask(f"{url}/site.css").body.decode() == folder, url
+        visitor.let_through()
+        assert client.answer().body == b"was busy"
+    assert b"<!doctype" in server.ask("/ann/blog_static/x.css").body, "a URL with a free part is Flask's"
+
+
+def test_a_flask_folder_at_the_root_leaves_the_pages_to_flask(start: Starter, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(
+        FLASK.format(options=', static_url_path="/", static_folder="public"')
+        + '@app.get("/page")\ndef page():\n    return "a page"\n'
+    )
+    (tmp_path / "public").mkdir()
+    (tmp_path / "public/robots.txt").write_text("robots")
+    server = start(None, cwd=tmp_path)
+    assert "static=/=" in server.ready_line
+    assert server.ask("/robots.txt").body == b"robots"
+    assert server.ask("/page").body == b"a page"
+
+
+DJANGO = """
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+from django.http import HttpResponse
+from django.urls import path
+settings.configure(SECRET_KEY="x", ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], {settings})
+urlpatterns = [path("page/", lambda request: HttpResponse("a page"))]
+application = get_wsgi_application()
+"""
+
+
+def django(start: Starter, directory: Path, settings: str, *options: str) -> Server:
+    (directory / "site_wsgi.py").write_text(DJANGO.format(settings=settings))
+    return start("site_wsgi:application", *options, cwd=directory)
+
+
+def cache_control(server: Server, path: str) -> str:
+    return server.ask(path).get("cache-control") or ""
+
+
+def test_what_whitenoise_was_told(start: Starter, tmp_path: Path) -> None:
+    """The settings that its users bring along."""
+    for name in ("static/site.css", "static/app.bundle.js", "static/site.27e20196a850.css", "public/robots.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    (tmp_path / "public/docs").mkdir()
+    (tmp_path / "public/docs/home.html").write_text("docs")
+    (tmp_path / "public/data.geo").write_text("{}")
+    server = django(
+        start,
+        tmp_path,
+        """STATIC_URL="static/", STATIC_ROOT="static", WHITENOISE_ROOT="public", WHITENOISE_MAX_AGE=7,
+        WHITENOISE_INDEX_FILE="home.html", WHITENOISE_ALLOW_ALL_ORIGINS=True,
+        WHITENOISE_IMMUTABLE_FILE_TEST=lambda path, url: path.endswith("bundle.js") and url == "/static/app.bundle.js",
+        WHITENOISE_MIMETYPES={".geo": "application/geo+json"}""",
+    )
+    css = server.ask("/static/site.css")
+    assert (css.status, css.get("cache-control")) == (200, "public, max-age=7")
+    assert css.get("access-control-allow-origin") == "*"
+    assert "immutable" in cache_control(server, "/static/app.bundle.js")
+    assert "immutable" not in cache_control(server, "/static/site.27e20196a850.css"), "the test decides"
+    assert server.ask("/robots.txt").body == b"public/robots.txt"
+    assert server.ask("/docs/").body == b"docs"
+    assert server.ask("/docs").get("location") == "/docs/"
+    assert server.ask("/data.geo").get("content-type") == "application/geo+json; charset=utf-8"
+    assert server.ask("/page/").body == b"a page"
+
+
+def test_options_count_more_than_whitenoises_settings(start: Starter, tmp_path: Path) -> None:
+    (tmp_path / "static").mkdir()
+    (tmp_path / "static/font.woff2").write_text("font")
+    (tmp_path / "static/app-x.js").write_text("app")
+    server = django(
+        start,
+        tmp_path,
+        """STATIC_URL="https://cdn.example/static/", STATIC_ROOT="static", WHITENOISE_STATIC_PREFIX="/cdn/",
+        WHITENOISE_MAX_AGE=7, WHITENOISE_INDEX_FILE=False, WHITENOISE_ALLOW_ALL_ORIGINS=False,
+        WHITENOISE_IMMUTABLE_FILE_TEST="-x[.]js$", WHITENOISE_MIMETYPES={".x": "a\\nb"}""",
+        "--max-age",
+        "9",
+    )
+    assert "WHITENOISE_MIMETYPES" in server.wait_log("WARN")
+    font = server.ask("/cdn/font.woff2")
+    assert (font.status, font.get("cache-control")) == (200, "public, max-age=9")
+    assert font.get("access-control-allow-origin") is None
+    assert "immutable" in cache_control(server, "/cdn/app-x.js")

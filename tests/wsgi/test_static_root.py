@@ -45,9 +45,10 @@ def test_a_directory_has_a_slash(server: Server) -> None:
 def test_a_page_that_nobody_has_is_the_spas(server: Server) -> None:
     answer = server.ask("/app/users/7", headers=[("Accept", HTML)])
     assert (answer.status, answer.body) == (200, b"<p>the page</p>")
-    assert "accept" in answer.get("vary").lower()
-    assert answer.get("etag")
-    again = server.ask("/app/users/7", headers=[("Accept", HTML), ("If-None-Match", answer.get("etag"))])
+    assert "Accept" in answer.all("vary")
+    etag = answer.get("etag")
+    assert etag
+    again = server.ask("/app/users/7", headers=[("Accept", HTML), ("If-None-Match", etag)])
     assert again.status == 304
     head = server.ask("/app/users/7", "HEAD", headers=[("Accept", HTML)])
     assert (head.status, head.get("content-length"), head.body) == (200, "15", b"")

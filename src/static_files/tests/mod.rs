@@ -18,7 +18,7 @@ use http_body_util::BodyExt;
 use tempfile::TempDir;
 
 use super::{StaticBody, StaticFiles};
-use crate::config::settings;
+use crate::config::{Found, settings};
 
 const LAST_MODIFIED: &str = "Tue, 14 Nov 2023 22:13:20 GMT";
 
@@ -60,7 +60,8 @@ impl Site {
 fn open(mounts: &[(&str, &Path)], memory: u64) -> StaticFiles {
     let mount = |(url, dir): &(&str, &Path)| settings::Mount { url: (*url).to_owned(), dir: dir.to_path_buf() };
     let mounts = mounts.iter().map(mount).collect();
-    StaticFiles::open(&settings::StaticFiles { mounts, spa: false, max_age: Duration::from_mins(1), memory }, "")
+    let settings = settings::StaticFiles { mounts, spa: false, max_age: Duration::from_mins(1), memory };
+    StaticFiles::open(&settings, &Found::default(), "")
 }
 
 fn request(
