@@ -23,16 +23,20 @@ pub const SIBLINGS: [(Coding, &str); 3] = [(Coding::Br, ".br"), (Coding::Zstd, "
 pub struct Asset {
     identity: Variant,
     encoded: Box<[Variant]>,
-    last_modified: Option<LastModified>,
 }
 
-/// One representation of an asset.
+/// One representation: of an asset, or a file that the application named.
 #[derive(Debug)]
 pub struct Variant {
     pub coding: Coding,
     pub content: Content,
     pub etag: EntityTag,
+    pub last_modified: Option<LastModified>,
+    /// The date, where no other representation of the URL has the same (RFC 9110 §8.8.1).
+    pub strong_date: Option<LastModified>,
     pub content_type: HeaderValue,
+    /// What stands between the parts of several ranges; nobody can foresee it inside the content.
+    pub boundary: u128,
     /// The headers of a 200, `Content-Length` among them.
     pub headers: HeaderMap,
     /// The headers of a 304.
@@ -61,7 +65,6 @@ impl Asset {
         Ok(Self {
             identity: variant((Coding::Identity, identity))?,
             encoded: encoded.into_iter().map(variant).collect::<Result<_, _>>()?,
-            last_modified: traits.last_modified,
         })
     }
 
@@ -72,16 +75,6 @@ impl Asset {
         }
         let chosen = AcceptEncoding::from_headers(headers).choose(|coding| self.has(coding));
         self.encoded.iter().find(|variant| variant.coding == chosen).unwrap_or(&self.identity)
-    }
-
-    pub fn last_modified(&self) -> Option<LastModified> {
-        self.last_modified
-    }
-
-    /// RFC 9110 §8.8.1: a strong validator differs between variants. They share their date, so it is one only where
-    /// there is a single variant; else a resumed download could join two codings.
-    pub fn strong_date(&self) -> Option<LastModified> {
-        self.last_modified.filter(|_| self.encoded.is_empty())
     }
 
     /// Bytes of all variants.
@@ -96,7 +89,8 @@ impl Asset {
 
 impl Variant {
     fn new(traits: &Traits<'_>, varies: bool, coding: Coding, loaded: Loaded) -> Result<Self, InvalidHeaderValue> {
-        let etag = EntityTag::from_digest(digest(&loaded, coding))?;
+        let digest = digest(&loaded, coding);
+        let etag = EntityTag::from_digest(digest)?;
         let content_type = HeaderValue::try_from(&*traits.content_type)?;
 
         // RFC 9110 §15.4.5: of what describes the representation, a 304 repeats only this; the rest is in the cache.
@@ -123,7 +117,18 @@ impl Variant {
         headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.extend(not_modified.clone());
-        Ok(Self { coding, content: loaded.content, etag, content_type, headers, not_modified })
+        Ok(Self {
+            coding,
+            content: loaded.content,
+            etag,
+            last_modified: traits.last_modified,
+            // The variants share their date: by it, a resumed download could join two codings.
+            strong_date: traits.last_modified.filter(|_| !varies),
+            content_type,
+            boundary: digest,
+            headers,
+            not_modified,
+        })
     }
 }
 
@@ -187,7 +192,7 @@ mod tests {
         assert_eq!(variant.headers["content-length"], "6");
         assert_eq!(variant.headers["content-type"], "text/css; charset=utf-8");
         assert_eq!(names(&variant.not_modified), ["cache-control", "etag"]);
-        assert!(asset.strong_date().is_some());
+        assert!(variant.strong_date.is_some());
     }
 
     #[test]
@@ -205,8 +210,8 @@ mod tests {
         for variant in [identity, br, gzip] {
             assert_eq!(variant.headers["vary"], "Accept-Encoding");
             assert_eq!(variant.not_modified["vary"], "Accept-Encoding");
+            assert!(variant.strong_date.is_none());
         }
-        assert!(asset.strong_date().is_none());
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! The bytes of a variant: in memory, or in a file that is read as the client takes them.
 //!
-//! Made by `scan`, read by `body`. Every function here that touches a file blocks and says so; none is called on an
+//! Made by `scan` and `live`, read by `body`. Every function here that touches a file blocks and says so; none is called on an
 //! async thread. No mmap: a file truncated under it would kill the process with SIGBUS.
 
 use std::fs::{self, File};
 use std::io::{self, Error};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -35,9 +35,14 @@ pub enum Content {
 /// A file that is read piece by piece.
 #[derive(Debug)]
 pub struct FileContent {
-    path: PathBuf,
+    kept: Kept,
     size: u64,
-    held: Option<Arc<File>>,
+}
+
+#[derive(Debug)]
+enum Kept {
+    Open(Arc<File>),
+    Path(Arc<Path>),
 }
 
 /// A [`Content`] and the digest of its bytes.
@@ -58,9 +63,14 @@ impl Content {
         let file = File::open(path)?;
         let mut hasher = blake3::Hasher::new();
         hasher.update_reader(&file)?;
-        let held = (keep == Keep::Descriptor).then(|| Arc::new(file));
-        let content = FileContent { path: path.to_owned(), size: hasher.count(), held };
+        let kept = if keep == Keep::Descriptor { Kept::Open(Arc::new(file)) } else { Kept::Path(path.into()) };
+        let content = FileContent { kept, size: hasher.count() };
         Ok(Loaded { content: Self::File(Arc::new(content)), digest: hasher.finalize() })
+    }
+
+    /// An open file, as long as it is now.
+    pub fn of(file: File, size: u64) -> Self {
+        Self::File(Arc::new(FileContent { kept: Kept::Open(Arc::new(file)), size }))
     }
 
     /// Bytes in all.
@@ -74,22 +84,24 @@ impl Content {
 
 impl FileContent {
     /// The file, for reading off the async threads.
-    pub fn source(self: &Arc<Self>) -> FileSource {
-        if let Some(file) = &self.held {
-            return FileSource::Open(Arc::clone(file));
+    pub fn source(&self) -> FileSource {
+        match &self.kept {
+            Kept::Open(file) => FileSource::Open(Arc::clone(file)),
+            Kept::Path(path) => {
+                let (path, size) = (Arc::clone(path), self.size);
+                FileSource::Closed(Arc::new(move || Self::open(&path, size)))
+            }
         }
-        let content = Arc::clone(self);
-        FileSource::Closed(Arc::new(move || content.open()))
     }
 
     /// Blocking.
-    fn open(&self) -> io::Result<File> {
-        let file = File::open(&self.path)?;
+    fn open(path: &Path, size: u64) -> io::Result<File> {
+        let file = File::open(path)?;
         let metadata = file.metadata()?;
-        if metadata.is_file() && metadata.len() == self.size {
+        if metadata.is_file() && metadata.len() == size {
             Ok(file)
         } else {
-            let path = self.path.display();
+            let path = path.display();
             Err(Error::other(format!(
                 "{path} has changed since the start; static files are read once, so restart after changing them"
             )))

@@ -1,6 +1,7 @@
-//! Answers: an asset and a request's headers to a response, in the order preconditions, range, whole.
+//! Answers: a representation and a request's headers to a response, in the order preconditions, range, whole.
 //!
-//! Called by `service`, which has found the asset. Decides nothing of its own: `semantics` decides, this builds.
+//! Called by `service`, which has found the asset, and by `live`. Decides nothing of its own: `semantics` decides, this
+//! builds.
 
 use bytes::Bytes;
 use http::header::{
@@ -17,15 +18,19 @@ use crate::semantics::range::{self, ByteRange, Selection};
 
 /// Answers a GET or HEAD for an asset.
 pub fn asset(asset: &Asset, method: &Method, headers: &HeaderMap) -> Response<StaticBody> {
-    let variant = asset.choose(headers);
-    match preconditions::evaluate(method, headers, &variant.etag, asset.last_modified()) {
+    self::variant(asset.choose(headers), method, headers)
+}
+
+/// Answers a GET or HEAD for this representation.
+pub fn variant(variant: &Variant, method: &Method, headers: &HeaderMap) -> Response<StaticBody> {
+    match preconditions::evaluate(method, headers, &variant.etag, variant.last_modified) {
         Verdict::NotModified => build(StatusCode::NOT_MODIFIED, variant.not_modified.clone(), StaticBody::empty()),
         Verdict::Failed => refusal(StatusCode::PRECONDITION_FAILED, method, None),
         Verdict::Proceed if *method == Method::HEAD => {
             // RFC 9110 §14.2: Range is defined for GET alone.
             build(StatusCode::OK, variant.headers.clone(), StaticBody::empty())
         }
-        Verdict::Proceed => ranged(asset, variant, method, headers)
+        Verdict::Proceed => ranged(variant, method, headers)
             .unwrap_or_else(|| build(StatusCode::OK, variant.headers.clone(), StaticBody::whole(&variant.content))),
     }
 }
@@ -53,12 +58,12 @@ pub fn method_not_allowed(method: &Method) -> Response<StaticBody> {
 }
 
 /// 206 or 416; None when there is no range to honour.
-fn ranged(asset: &Asset, variant: &Variant, method: &Method, headers: &HeaderMap) -> Option<Response<StaticBody>> {
+fn ranged(variant: &Variant, method: &Method, headers: &HeaderMap) -> Option<Response<StaticBody>> {
     let mut fields = headers.get_all(RANGE).iter();
     let (Some(field), None) = (fields.next(), fields.next()) else {
         return None;
     };
-    if !preconditions::if_range_holds(headers, &variant.etag, asset.strong_date()) {
+    if !preconditions::if_range_holds(headers, &variant.etag, variant.strong_date) {
         return None;
     }
     let size = variant.content.size();
@@ -85,9 +90,9 @@ fn single(variant: &Variant, part: ByteRange, size: u64) -> Option<Response<Stat
     Some(build(StatusCode::PARTIAL_CONTENT, headers, body))
 }
 
-/// RFC 9110 §14.6. The boundary is the entity tag: a digest of the content cannot be foreseen inside it.
+/// RFC 9110 §14.6.
 fn multiple(variant: &Variant, parts: &[ByteRange], size: u64) -> Option<Response<StaticBody>> {
-    let boundary = std::str::from_utf8(variant.etag.opaque()).ok()?;
+    let boundary = format!("{:032x}", variant.boundary);
     let content_type = variant.content_type.to_str().ok()?;
     let mut body = StaticBody::empty();
     let mut line_end = "";
