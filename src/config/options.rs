@@ -231,7 +231,12 @@ pub struct EdgeOptions {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Life")]
 pub struct LifeOptions {
-    /// How long requests may take to finish once the server is told to stop
+    /// How long requests go on being accepted after SIGTERM, while the readiness probe fails and balancers take note;
+    /// answers close their connections meanwhile [default: 5s in Kubernetes, else 0s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub drain_delay: Duration,
+
+    /// How long requests may take to finish once the server is told to stop, --drain-delay included
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "25s")]
     pub graceful_timeout: Duration,
 }

@@ -19,6 +19,9 @@ use super::sources::{Env, Layers, Source, lookup};
 use super::trusted::TrustedPeers;
 use super::values::{about_size, show_size};
 
+/// Every container in Kubernetes has this variable.
+const KUBERNETES: &str = "KUBERNETES_SERVICE_HOST";
+
 /// The settings, and how they came about.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resolved {
@@ -104,6 +107,10 @@ fn decisions<'a>(
             "log_format" => (host.log_format().to_string().into(), place.clone()),
             "temp_dir" => lookup(env, "TMPDIR")
                 .map_or(("/tmp".into(), Source::Default), |value| (value, Source::Env("TMPDIR".to_owned()))),
+            "drain_delay" => match lookup(env, KUBERNETES) {
+                Some(_) => ("5s".into(), Source::Env(KUBERNETES.to_owned())),
+                None => ("0s".into(), Source::Default),
+            },
             _ => return None,
         };
         Some((arg, value, source))
@@ -154,7 +161,7 @@ fn settings(options: Options, chdir: Option<PathBuf>, host: &Host) -> Settings {
         },
         buffers: Buffers { memory: limits.buffer_memory, temp_dir: limits.temp_dir },
         edge: Edge { forwarded_allow_ips: TrustedPeers(edge.forwarded_allow_ips), proxy_protocol: edge.proxy_protocol },
-        life: Life { graceful_timeout: life.graceful_timeout },
+        life: Life { drain_delay: life.drain_delay, graceful_timeout: life.graceful_timeout },
         logs: Logs { level: logs.log_level, format: logs.log_format, access: logs.access_log },
     }
 }

@@ -192,7 +192,9 @@ pub struct Edge {
 /// Starting and stopping.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Life {
-    /// How long requests in flight may take to finish once the server stops (`--graceful-timeout`).
+    /// How long requests go on being accepted after SIGTERM (`--drain-delay`).
+    pub drain_delay: Duration,
+    /// How long requests in flight may take to finish once the server stops (`--graceful-timeout`), the delay included.
     pub graceful_timeout: Duration,
 }
 

@@ -1,6 +1,6 @@
 //! Stopping: signals, and the time that requests in flight are given.
 //!
-//! SIGTERM and SIGINT begin the drain; the second of either ends the process at once. Before the application is
+//! SIGTERM and SIGINT begin the drain, SIGTERM after a delay; the second of either ends the process at once. Before the application is
 //! ready there is nothing to drain, so the first one ends it. However Python hangs, the process is gone a few seconds
 //! after `--graceful-timeout`: the IO thread, which needs no GIL, sees to that.
 
@@ -29,6 +29,9 @@ pub enum Ended {
     Failed(String),
 }
 
+/// The name of the orchestrator's signal; that of a terminal is in a hurry.
+pub const SIGTERM: &str = "SIGTERM";
+
 /// The signals that stop the server.
 pub struct Signals {
     terminate: Signal,
@@ -47,7 +50,7 @@ impl Signals {
     /// The next signal's name.
     pub async fn next(&mut self) -> &'static str {
         tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.terminate.recv() => SIGTERM,
             _ = self.interrupt.recv() => "SIGINT",
         }
     }
@@ -56,6 +59,22 @@ impl Signals {
 /// The time that Python may take after `--graceful-timeout` for threads and `atexit` hooks. With the default of 25 s
 /// the process is gone within Kubernetes' 30 s (`terminationGracePeriodSeconds`).
 const FINISH: Duration = Duration::from_secs(4);
+
+/// Goes on as before for `delay`, for the sake of balancers that have not heard yet; until `deadline` at most. True: a
+/// second signal came.
+pub async fn delay(delay: Duration, deadline: Instant, signals: &mut Signals) -> bool {
+    if delay.is_zero() {
+        return false;
+    }
+    tracing::info!(seconds = delay.as_secs_f64(), "requests are accepted for --drain-delay");
+    tokio::select! {
+        () = sleep_until(deadline.min(Instant::now() + delay)) => false,
+        name = signals.next() => {
+            tracing::warn!(signal = name, reason = "second-signal", "stopping at once");
+            true
+        }
+    }
+}
 
 /// Lets connections finish what is in flight until `deadline`; idle ones close at once. The listeners are closed by
 /// then.

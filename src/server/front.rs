@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 
 use hyper_util::server::graceful::GracefulShutdown;
@@ -143,6 +144,7 @@ async fn serve(wiring: Wiring, ready: Ready, signals: &mut Signals) -> io::Resul
             Health { path, ready: Arc::new(move || life.ready()) }
         }),
         in_flight: wiring.in_flight,
+        draining: AtomicBool::new(false),
         metrics: wiring.metrics,
         access_log: wiring.settings.logs.access,
     });
@@ -173,13 +175,19 @@ async fn serve(wiring: Wiring, ready: Ready, signals: &mut Signals) -> io::Resul
     };
     let signalled = Instant::now();
     wiring.life.enter(Phase::Draining);
+    let life = &wiring.settings.life;
+    let deadline = signalled + life.graceful_timeout;
     tracing::info!(signal = name, "stopping");
+    front.draining.store(true, Ordering::Relaxed);
+    let insisted = name == drain::SIGTERM && drain::delay(life.drain_delay, deadline, signals).await;
     // Ends the accept loops and with them the listeners, so new connections are refused from here on.
     accepting.shutdown().await;
     let Some(connections) = Arc::into_inner(connections) else {
         return Err(io::Error::other("a listener outlived its loop"));
     };
-    let deadline = signalled + wiring.settings.life.graceful_timeout;
+    if insisted {
+        return Ok((Ended::Now, signalled));
+    }
     Ok((drain::drain(connections, &front, deadline, signals).await, signalled))
 }
 

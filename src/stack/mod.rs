@@ -5,6 +5,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -40,6 +41,8 @@ pub struct Front {
     /// `--health-path`.
     pub health: Option<Health>,
     pub in_flight: InFlight,
+    /// The server is about to stop: answers close their connections.
+    pub draining: AtomicBool,
     pub metrics: Arc<Metrics>,
     pub access_log: bool,
 }

@@ -260,6 +260,11 @@ where
         let this = self.project();
         let mut response = ready!(this.inner.poll(cx))?;
         let mut observation = this.observation.take();
+        let is_draining = |observation: &Observation| observation.connection.front.draining.load(Ordering::Relaxed);
+        if observation.as_deref().is_some_and(is_draining) {
+            // Where to the client's next request should go, its next connection finds out (RFC 9112 §9.6).
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         if response.body().size_hint().exact().is_none()
             && observation.as_ref().is_some_and(|observation| observation.http_10)
         {
