@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
+import assets
+from request import FileRequest
 from scenarios import Scenario
-from servers import HERE, Place, Server
+from servers import CARGO_ROOT, HERE, Place, Server, find_program
 from slowhttptest import SlowHttpTest
 
 ROOT = HERE.parent.parent
 VENV = ROOT / "target" / "bench-venv"
 REQUIREMENTS = HERE / "requirements.txt"
+BROTLI_MODULE = Path("/usr/lib/nginx/modules/ngx_http_brotli_static_module.so")
+STATIC_WEB_SERVER = "2.44.1"
 LIBEV_HEADERS = ("/usr/include/ev.h", "/usr/include/libev/ev.h", "/usr/local/include/ev.h")
 
 
@@ -64,15 +69,23 @@ def need_tools(scenarios: Iterable[Scenario]) -> None:
 
 def need_parts_of(server: Server) -> None:
     """What pip does not bring."""
-    if server.name.startswith("nginx+") and shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") is None:
-        install_debian("nginx", "it stands in front of a peer; or leave that out with --servers")
+    if server.name.startswith("nginx") and find_program("nginx") is None:
+        install_debian("nginx", "it is a peer, or stands in front of one; or leave that out with --servers")
+    if server.name == "nginx" and not BROTLI_MODULE.exists():
+        install_debian("libnginx-mod-http-brotli-static", "nginx serves .br files with it; or leave nginx out")
+    if server.name == "static-web-server" and find_program(server.name) is None:
+        command = f"cargo install static-web-server --locked --version {STATIC_WEB_SERVER} --root {CARGO_ROOT}"
+        raise Missing(f"not installed; `{command}` builds it, which takes five minutes of two cores")
+    if server.name == "caddy" and find_program(server.name) is None:
+        # Its package starts a server on port 80 and would again at every boot: not to be done unasked.
+        raise Missing("not installed; on Debian `apt-get install caddy`")
     if server.name == "bjoern" and not any(Path(header).exists() for header in LIBEV_HEADERS):
         install_debian("libev-dev", "bjoern is compiled against it; or leave bjoern out with --servers")
 
 
 def need_venv(python: str, servers: Iterable[Server], scenarios: Iterable[Scenario]) -> None:
     """Create the virtual environment and install what is asked for; nothing to do when that was done before."""
-    packages = {server.package for server in servers if server.package}
+    packages = {package for server in servers for package in server.packages}
     packages.update(*(scenario.packages for scenario in scenarios))
     version = run([python, "-c", "import sys; print(sys.version)"], 20)
     key = hashlib.sha256(f"{version}{REQUIREMENTS.read_text()}".encode()).hexdigest()
@@ -89,6 +102,21 @@ def need_venv(python: str, servers: Iterable[Server], scenarios: Iterable[Scenar
         pip = [str(VENV / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
         run([*pip, "-c", str(REQUIREMENTS), *absent], 600)
     stamp.write_text("\n".join([*installed, *absent]) + "\n")
+
+
+def need_assets(scenarios: Iterable[Scenario], monopod: Path | None) -> None:
+    """The static files and their siblings; nothing to do when that was done before."""
+    if not any(isinstance(scenario.request, FileRequest) for scenario in scenarios):
+        return
+    assets.DIRECTORY.mkdir(parents=True, exist_ok=True)
+    for asset in assets.ASSETS:
+        asset.write()
+    if monopod is not None:
+        run([str(monopod), "compress", str(assets.DIRECTORY)], 120)
+    if any(asset.encoded("br") is None for asset in assets.ASSETS):
+        raise Missing(
+            f"{assets.DIRECTORY.relative_to(ROOT)} has no .br files, which `monopod compress` writes: it needs monopod"
+        )
 
 
 def find_monopod(given: Path | None) -> Path:
@@ -112,7 +140,7 @@ def go_first() -> None:
         raise Missing("--first needs root, or CAP_SYS_NICE") from error
 
 
-def versions(place: Place) -> dict[str, str]:
+def versions(place: Place, servers: Iterable[str]) -> dict[str, str]:
     """What was really measured, for the record."""
     found = {"python": run([place.command("python"), "-V"], 20).split()[-1]}
     freeze = run([place.command("python"), "-m", "pip", "freeze", "--disable-pip-version-check"], 60)
@@ -120,6 +148,12 @@ def versions(place: Place) -> dict[str, str]:
         name, separator, version = line.partition("==")
         if separator:
             found[name.lower()] = version
+    wanted = {part for server in servers for part in server.split("+")}
+    for name, option in (("nginx", "-v"), ("static-web-server", "--version"), ("caddy", "version")):
+        if name in wanted and (program := find_program(name)) is not None:
+            said = subprocess.run([program, option], capture_output=True, text=True, timeout=20)
+            if number := re.search(r"\d+(\.\d+)+", said.stdout + said.stderr):
+                found[name] = number[0]
     if place.monopod is not None:
         found["monopod"] = run([str(place.monopod), "--version"], 20).split()[-1]
     return found

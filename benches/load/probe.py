@@ -52,7 +52,9 @@ def arrivals(
     plan = {
         "port": target.port,
         "path": target.request.path,
-        "answer": target.request.answer.decode(),
+        "headers": dict(target.request.headers),
+        # A character for each byte: the plan is text, and an answer may be anything.
+        "answer": target.request.answer.decode("latin-1"),
         "phases": phases,
         "keep_alive": keep_alive,
         "timeout": CLIENT_SECONDS,

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 import usage
-from request import Request
+from request import FileRequest, Request, Wrong
 from servers import APPS
 
 READY_SECONDS = 20.0
@@ -67,15 +67,22 @@ class Process:
     def pid(self) -> int:
         return self.child.pid
 
-    def wait_ready(self, request: Request, port: int) -> None:
+    def wait_ready(self, request: Request | FileRequest, port: int) -> Request:
+        """The request as this server is to get it."""
         deadline = time.monotonic() + READY_SECONDS
-        while (complaint := request.complaint(port, timeout=2.0)) is not None:
-            if (code := self.child.poll()) is not None:
-                raise ServerError(f"the server ended with {code} before it answered\n{self.log_end()}")
-            if time.monotonic() > deadline:
-                raise ServerError(f"not ready after {READY_SECONDS:.0f} s: {complaint}\n{self.log_end()}")
+        while True:
+            try:
+                settled = request.settle(port, timeout=2.0)
+                break
+            except Wrong as complaint:
+                if (code := self.child.poll()) is not None:
+                    raise ServerError(f"the server ended with {code} before it answered\n{self.log_end()}") from None
+                if time.monotonic() > deadline:
+                    seconds = f"{READY_SECONDS:.0f} s"
+                    raise ServerError(f"not ready after {seconds}: {complaint}\n{self.log_end()}") from None
             time.sleep(0.02)
         self.keep_policy()
+        return settled
 
     def keep_policy(self) -> None:
         """With --first, threads that gave themselves another policy, as monopod's IO thread does, get ours back."""

@@ -41,6 +41,7 @@ class Summary:
     busy_percent: float | None = None
     other_percent: float | None = None
     extra: dict[str, float] = dataclasses.field(default_factory=dict)
+    served: str = ""
 
 
 def summarise(case: str, server: str, runs: Sequence[Run]) -> Summary:
@@ -70,10 +71,11 @@ def summarise(case: str, server: str, runs: Sequence[Run]) -> Summary:
             key: statistics.median(run.extra[key] for run in good if key in run.extra)
             for key in dict.fromkeys(key for run in good for key in run.extra)
         },
+        served=" / ".join(dict.fromkeys(run.served for run in good if run.served)),
     )
 
 
-def summaries(plan: Plan, runs: Sequence[Run], reference: str) -> dict[str, list[Summary]]:
+def summaries(plan: Plan, runs: Sequence[Run]) -> dict[str, list[Summary]]:
     """By case name, in the order of the plan, with the ratio to the reference filled in."""
     found = {}
     for case in plan.cases:
@@ -81,7 +83,7 @@ def summaries(plan: Plan, runs: Sequence[Run], reference: str) -> dict[str, list
             summarise(case.name, server, [run for run in runs if (run.case, run.server) == (case.name, server)])
             for server in plan.servers_of(case)
         ]
-        base = next((line.cpu_us for line in lines if line.server == reference), None)
+        base = next((line.cpu_us for line in lines if line.server == plan.reference_of(case)), None)
         found[case.name] = [
             dataclasses.replace(line, ratio=line.cpu_us / base) if base and line.cpu_us is not None else line
             for line in lines
@@ -116,6 +118,7 @@ def columns(line: Summary, reference: str, common: Sequence[str]) -> dict[str, s
         "server": line.server,
         **{head: text for head, text in shared.items() if not common or head in common},
         **{key: number(value, 1) for key, value in line.extra.items()},
+        **({"served": line.served} if line.served else {}),
         "errors": f"{line.errors}{failed}",
     }
 
@@ -135,10 +138,10 @@ def table(lines: Sequence[Summary], reference: str, common: Sequence[str] = ()) 
     return "\n".join(f"| {' | '.join(text)} |" for text in texts)
 
 
-def section(plan: Plan, name: str, lines: Sequence[Summary], reference: str) -> tuple[str, str]:
+def section(plan: Plan, name: str, lines: Sequence[Summary]) -> tuple[str, str]:
     """Heading and table of one case."""
     case = next(case for case in plan.cases if case.name == name)
-    return heading(plan, case), table(lines, reference, case.scenario.columns)
+    return heading(plan, case), table(lines, plan.reference_of(case), case.scenario.columns)
 
 
 def heading(plan: Plan, case: Case) -> str:
@@ -162,10 +165,10 @@ def machine() -> dict[str, Any]:
     }
 
 
-def write(plan: Plan, runs: Sequence[Run], reference: str, versions: dict[str, str], copy: Path | None) -> Path:
+def write(plan: Plan, runs: Sequence[Run], versions: dict[str, str], copy: Path | None) -> Path:
     """Write both files into results/, the JSON also to `copy`; the answer is the path of the JSON."""
     now = datetime.now(UTC)
-    found = summaries(plan, runs, reference)
+    found = summaries(plan, runs)
     record = {
         "date": now.isoformat(timespec="seconds"),
         "machine": machine(),
@@ -173,7 +176,7 @@ def write(plan: Plan, runs: Sequence[Run], reference: str, versions: dict[str, s
         "rounds": plan.rounds,
         "cases": {case.name: plan.timing(case)._asdict() for case in plan.cases},
         "pinned": plan.cores.server is not None,
-        "reference": reference,
+        "reference": {case.name: plan.reference_of(case) for case in plan.cases},
         "summaries": [dataclasses.asdict(line) for lines in found.values() for line in lines],
         "runs": [dataclasses.asdict(run) for run in runs],
     }
@@ -183,10 +186,12 @@ def write(plan: Plan, runs: Sequence[Run], reference: str, versions: dict[str, s
     path.write_text(text)
     if copy is not None:
         copy.write_text(text)
-    known = ", ".join(f"{name} {versions[name]}" for name in (*plan.servers, "flask", "python") if name in versions)
-    parts = [f"# Load, {now:%Y-%m-%d %H:%M} UTC", f"{known}. {plan.rounds} rounds, medians."]
+    # A server may have two parts, such as nginx+gunicorn.
+    parts = dict.fromkeys(part for name in plan.servers for part in name.split("+"))
+    known = ", ".join(f"{name} {versions[name]}" for name in (*parts, "flask", "python") if name in versions)
+    texts = [f"# Load, {now:%Y-%m-%d %H:%M} UTC", f"{known}. {plan.rounds} rounds, medians."]
     for name, lines in found.items():
-        title, text = section(plan, name, lines, reference)
-        parts += [f"## {title}", text]
-    path.with_suffix(".md").write_text("\n\n".join(parts) + "\n")
+        title, text = section(plan, name, lines)
+        texts += [f"## {title}", text]
+    path.with_suffix(".md").write_text("\n\n".join(texts) + "\n")
     return path

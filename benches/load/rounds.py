@@ -15,6 +15,7 @@ from typing import NamedTuple
 import usage
 from load import LoadError, Target
 from process import Process, ServerError, free_port
+from request import Request
 from scenarios import Case
 from servers import SERVERS, Place
 
@@ -58,6 +59,8 @@ class Run:
     killed: bool = False
     extra: dict[str, float] = field(default_factory=dict)
     notes: str = ""
+    served: str = ""
+    """Which of several right answers the server gave."""
 
 
 class Timing(NamedTuple):
@@ -78,8 +81,13 @@ class Plan:
     connections: int | None
     quiet: int | None
     """Per cent of the server's core that others may have used in a run that counts."""
+    reference: str | None
+    """Instead of what the scenario says."""
     place: Place
     cores: Cores
+
+    def reference_of(self, case: Case) -> str:
+        return self.reference or case.scenario.reference
 
     def servers_of(self, case: Case) -> list[str]:
         return [name for name in self.servers if name in case.scenario.servers]
@@ -129,9 +137,9 @@ class Plan:
             process = Process(command, Path(directory) / "log", self.cores.server)
             try:
                 with process:
-                    process.wait_ready(scenario.request, port)
+                    request = process.wait_ready(scenario.request, port)
                     try:
-                        self.measure(case, process, port, result)
+                        self.measure(case, process, request, port, result)
                     except LoadError as error:
                         result.failure = str(error)
                     if result.failure:
@@ -141,11 +149,11 @@ class Plan:
             result.killed = process.killed
         return result
 
-    def measure(self, case: Case, process: Process, port: int, result: Run) -> None:
+    def measure(self, case: Case, process: Process, request: Request, port: int, result: Run) -> None:
         scenario, cores = case.scenario, self.cores
         seconds, warmup = self.timing(case)
         target = Target(
-            request=scenario.request,
+            request=request,
             port=port,
             connections=self.connections_of(case),
             threads=case.threads,
@@ -159,6 +167,7 @@ class Plan:
         outcome = scenario.load.run(target, seconds)
         spent = usage.between(start, usage.read(process.pid, cores.server))
         result.pss_mib = usage.pss_mib(process.pid)
+        result.served = request.served
         result.requests, result.errors, result.seconds = outcome.requests, outcome.errors, outcome.seconds
         result.p50_ms, result.p99_ms = outcome.p50_ms, outcome.p99_ms
         result.rps = outcome.requests / outcome.seconds
@@ -172,7 +181,7 @@ class Plan:
             result.failure = outcome.error_text or f"{outcome.errors} errors"
         elif outcome.requests == 0:
             result.failure = "no request was answered"
-        elif complaint := scenario.request.complaint(port):
+        elif complaint := request.complaint(port):
             result.failure = f"after the load: {complaint}"
         if outcome.requests:
             result.cpu_us = 1e6 * spent.cpu_seconds / outcome.requests

@@ -68,7 +68,7 @@ def parser() -> Parser:
     )
     made.add_argument("--servers", type=names, help=f"some of {','.join(SERVERS)}; default: all there are")
     made.add_argument("--threads", type=counts, help="thread counts instead of the scenario's own, such as 1,8")
-    made.add_argument("--reference", type=names, default=("granian",), help="the server ratios refer to (granian)")
+    made.add_argument("--reference", type=names, help="the server ratios refer to (nginx for files, else granian)")
     made.add_argument("--monopod", type=Path, help="the command (target/release/monopod, or the one in the venv)")
     made.add_argument("--python", default=sys.executable, help="the Python the venv is made with (this one)")
     made.add_argument("--json", type=Path, metavar="OUT", help="also write the JSON record to this file")
@@ -101,6 +101,7 @@ def prepare(arguments: argparse.Namespace) -> Plan:
                 raise
             print(f"monopod left out: {error}")
             chosen.remove("monopod")
+    environment.need_assets(scenarios, monopod)
     cores = Cores.choose()
     if cores.server is None:
         print("note: one core only, so server and load are not pinned and disturb each other")
@@ -112,13 +113,14 @@ def prepare(arguments: argparse.Namespace) -> Plan:
         warmup=arguments.warmup,
         connections=arguments.clients,
         quiet=arguments.quiet,
+        reference=arguments.reference[0] if arguments.reference else None,
         place=Place(environment.VENV, monopod),
         cores=cores,
     )
 
 
 def show(run: Run) -> None:
-    where = f"{run.case:28} round {run.round}  {run.server:14}"
+    where = f"{run.case:28} round {run.round}  {run.server:19}"
     if run.failure:
         print(f"{where} FAILED: {run.failure}", flush=True)
         return
@@ -136,14 +138,13 @@ def main() -> int:
     unknown = [name for name in arguments.scenarios if name not in SCENARIOS]
     if unknown:
         parser().error(f"unknown scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
-    if len(arguments.reference) != 1:
+    if arguments.reference and len(arguments.reference) != 1:
         parser().error("--reference takes one server")
     # A terminated bench must still stop the server it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    reference = arguments.reference[0]
     try:
         plan = prepare(arguments)
-        versions = environment.versions(plan.place)
+        versions = environment.versions(plan.place, plan.servers)
         if arguments.first:
             environment.go_first()
     except environment.Missing as error:
@@ -154,10 +155,10 @@ def main() -> int:
     for run in plan.runs():
         show(run)
         runs.append(run)
-    for name, lines in report.summaries(plan, runs, reference).items():
+    for name, lines in report.summaries(plan, runs).items():
         if lines:
-            print("\n{}\n{}".format(*report.section(plan, name, lines, reference)))
-    path = report.write(plan, runs, reference, versions, arguments.json)
+            print("\n{}\n{}".format(*report.section(plan, name, lines)))
+    path = report.write(plan, runs, versions, arguments.json)
     print(f"\nwritten: {path} and {path.with_suffix('.md').name}")
     return 1 if not runs or any(run.failure for run in runs) else 0
 

@@ -9,9 +9,11 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+import assets
 from load import Load, Wrk
 from overload import Overload
-from request import Request
+from request import FileRequest, Request
+from saturated import AROUND_SECONDS, BesideTheApplication
 from servers import APPS
 from slow_clients import SlowClients
 from slowhttptest import ALONE_SECONDS, SlowHttpTest
@@ -19,8 +21,17 @@ from slowhttptest import ALONE_SECONDS, SlowHttpTest
 EVERY_SERVER = ("monopod", "granian", "bjoern", "gunicorn")
 # Slow clients hold bjoern's only thread, and gunicorn's are what nginx is put in front for.
 BUFFERING = ("monopod", "nginx+gunicorn", "nginx+uwsgi", "waitress", "granian")
+STATIC = ("monopod", "nginx", "granian", "gunicorn+whitenoise", "static-web-server", "caddy")
+# granian and static-web-server give no tags.
+TAGGING = ("monopod", "nginx", "gunicorn+whitenoise", "caddy")
+FILES_AND_APPLICATION = ("monopod", "granian", "gunicorn+whitenoise")
 # As many as the clients: refusing work is not what a closed loop measures.
 CLOSED_LOOP = {"monopod": ("--queue-size", "1024")}
+# The others have a root.
+MOUNTS = {
+    "monopod": ("--static", f"/static={assets.DIRECTORY}"),
+    "granian": ("--static-path-mount", str(assets.DIRECTORY)),
+}
 # What a container with 512 MiB would give.
 SMALL_BUDGET = {"monopod": ("--buffer-memory", "128m")}
 
@@ -30,7 +41,7 @@ class Scenario:
     name: str
     app: str
     """MODULE:NAME inside apps/."""
-    request: Request
+    request: Request | FileRequest
     threads: tuple[int, ...] = (1,)
     connections: int = 64
     seconds: int = 5
@@ -49,7 +60,9 @@ class Scenario:
     """How often `seconds` pass in a run, and how long it takes besides."""
     around_seconds: int = 0
     by_name: bool = False
-    """It takes minutes: measured only when it is named."""
+    """It takes minutes, or servers that not every machine has: measured only when it is named."""
+    reference: str = "granian"
+    """The server ratios refer to."""
 
     def cases(self, threads: tuple[int, ...] | None = None) -> Iterator[Case]:
         counts = threads or self.threads
@@ -139,6 +152,20 @@ def attack(mode: str, seconds: int, path: str, *options: str) -> Scenario:
     )
 
 
+def static(name: str, request: FileRequest, servers: tuple[str, ...] = STATIC) -> Scenario:
+    return Scenario(
+        name=name,
+        app="hello:app",
+        request=request,
+        servers=servers,
+        server_options=MOUNTS,
+        by_name=True,
+        reference="nginx",
+    )
+
+
+BROTLI = {"Accept-Encoding": "br"}
+
 SCENARIOS: dict[str, Scenario] = {
     scenario.name: scenario
     for scenario in (
@@ -177,6 +204,27 @@ SCENARIOS: dict[str, Scenario] = {
         slow_clients("slow_clients", SlowClients(uploads=True, downloads=True)),
         overload("overload", Overload(keep_alive=True)),
         overload("overload_new_connections", Overload(keep_alive=False)),
+        static("static_small", FileRequest(assets.SMALL, BROTLI)),
+        static("static_large", FileRequest(assets.LARGE, BROTLI)),
+        static("static_large_identity", FileRequest(assets.LARGE)),
+        static("static_304", FileRequest(assets.SMALL, BROTLI, revalidate=True), TAGGING),
+        Scenario(
+            name="static_while_python_is_saturated",
+            app="cpu_bound:app",
+            request=FileRequest(assets.SMALL, BROTLI),
+            threads=(4,),
+            # Four for each thread: when one is done, the next request is there.
+            connections=16,
+            seconds=20,
+            warmup=0,
+            servers=FILES_AND_APPLICATION,
+            server_options=MOUNTS,
+            load=BesideTheApplication(Request(path="/", answer=b"333328333350000\n")),
+            columns=("p50 ms", "p99 ms", "other %"),
+            phases=2,
+            around_seconds=AROUND_SECONDS + 3,
+            by_name=True,
+        ),
         attack("headers", 60, "/", "-H", "-i", "5", "-x", "24"),
         attack("body", 90, "/upload", "-B", "-i", "5", "-s", "8192", "-x", "10"),
         # monopod serves this one as a static file; for the others it is a path like any other.

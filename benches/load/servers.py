@@ -1,17 +1,28 @@
 """The servers under comparison and how each is started: one entry per server, every option it needs in sight.
 
-All of them run one process (gunicorn: one worker under its arbiter), keep-alive on, access log off, warnings only.
+All of them run one process (gunicorn, nginx: one worker under its master), keep-alive on, access log off, warnings only.
 Limits of connections are raised where a thousand clients would not fit, or the backlog would be measured.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import assets
+
 HERE = Path(__file__).resolve().parent
 APPS = HERE / "apps"
+CARGO_ROOT = HERE.parent.parent / "target" / "bench-cargo"
+"""What cargo installs for the bench."""
+SEARCHED = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", str(CARGO_ROOT / "bin")))
+
+
+def find_program(name: str) -> str | None:
+    return shutil.which(name, path=SEARCHED)
 
 
 @dataclass(frozen=True)
@@ -28,8 +39,8 @@ class Place:
 @dataclass(frozen=True)
 class Server:
     name: str
-    package: str | None
-    """Its name in requirements.txt; None when it is not installed by pip."""
+    packages: tuple[str, ...]
+    """Their names in requirements.txt; none when it is not installed by pip."""
     start: Callable[[Place, str, int, int], list[str]]
     """(place, MODULE:NAME, port, threads) to the command line; it is run inside apps/."""
     threaded: bool = True
@@ -121,15 +132,50 @@ def nginx_uwsgi(place: Place, app: str, port: int, threads: int) -> list[str]:
     return behind_nginx(port, "uwsgi_pass", command)
 
 
+def gunicorn_whitenoise(place: Place, app: str, port: int, threads: int) -> list[str]:
+    wrapped = f"whitenoise_wrap:wrap('{app}', '{assets.DIRECTORY}')"
+    return [*gunicorn(place, wrapped, port, threads), "--pythonpath", str(HERE / "peers")]
+
+
+# What follows serves files and has neither application nor threads of it.
+
+
+def nginx(place: Place, app: str, port: int, threads: int) -> list[str]:
+    return ["/bin/sh", str(HERE / "peers" / "static_nginx.sh"), str(port), str(assets.ROOT)]
+
+
+def static_web_server(place: Place, app: str, port: int, threads: int) -> list[str]:
+    return [
+        find_program("static-web-server") or "static-web-server",
+        "--host", "127.0.0.1",
+        "--port", str(port),
+        "--root", str(assets.ROOT),
+        # Times the cores it may use, which is the one it is pinned to.
+        "--threads-multiplier", "1",
+        "--compression", "false",
+        "--compression-static", "true",
+        "--log-level", "error",
+    ]  # fmt: skip
+
+
+def caddy(place: Place, app: str, port: int, threads: int) -> list[str]:
+    variables = [f"PORT={port}", f"ROOT={assets.ROOT}", "GOMAXPROCS=1"]
+    return ["env", *variables, "caddy", "run", "--config", str(HERE / "peers" / "static_caddy.json")]
+
+
 SERVERS: dict[str, Server] = {
     server.name: server
     for server in (
-        Server("monopod", None, monopod),
-        Server("granian", "granian", granian),
-        Server("bjoern", "bjoern", bjoern, threaded=False),
-        Server("gunicorn", "gunicorn", gunicorn),
-        Server("waitress", "waitress", waitress),
-        Server("nginx+gunicorn", "gunicorn", nginx_gunicorn),
-        Server("nginx+uwsgi", "uWSGI", nginx_uwsgi),
+        Server("monopod", (), monopod),
+        Server("granian", ("granian",), granian),
+        Server("bjoern", ("bjoern",), bjoern, threaded=False),
+        Server("gunicorn", ("gunicorn",), gunicorn),
+        Server("waitress", ("waitress",), waitress),
+        Server("nginx+gunicorn", ("gunicorn",), nginx_gunicorn),
+        Server("nginx+uwsgi", ("uWSGI",), nginx_uwsgi),
+        Server("nginx", (), nginx, threaded=False),
+        Server("gunicorn+whitenoise", ("gunicorn", "whitenoise"), gunicorn_whitenoise),
+        Server("static-web-server", (), static_web_server, threaded=False),
+        Server("caddy", (), caddy, threaded=False),
     )
 }

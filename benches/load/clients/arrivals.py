@@ -28,8 +28,9 @@ LARGEST_ANSWER = 1 << 20
 class Plan:
     port: int
     path: str
+    headers: dict[str, str]
     answer: str
-    """The body of a right answer."""
+    """The body of a right answer, a character for each byte."""
     phases: list[tuple[float, float]]
     """(requests a second, seconds), one after the other."""
     keep_alive: bool
@@ -95,9 +96,10 @@ def answered(received: bytes, ended: bool) -> tuple[int, bytes, bool] | None:
 class Arrivals:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        fields = [f"Host: 127.0.0.1:{plan.port}", *([] if plan.keep_alive else ["Connection: close"])]
+        fields = [f"Host: 127.0.0.1:{plan.port}", *(f"{name}: {value}" for name, value in plan.headers.items())]
+        fields += [] if plan.keep_alive else ["Connection: close"]
         self.request = "\r\n".join([f"GET {plan.path} HTTP/1.1", *fields, "", ""]).encode()
-        self.answer = plan.answer.encode()
+        self.answer = plan.answer.encode("latin-1")
         # First of all descriptors: select() cannot watch one above 1023, but its timeout is not cut to milliseconds.
         self.epoll = select.epoll()
         self.connections: dict[int, Connection] = {}
