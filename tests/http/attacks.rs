@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use socket2::SockRef;
 
 use crate::requests::{APP, Client, TIMEOUT};
@@ -158,11 +158,11 @@ fn nothing_is_left_of_clients_that_leave(options: &[&str], preamble: &[u8]) {
         assert!(Instant::now() < deadline, "{} descriptors, {before} before", descriptors());
         control.ask("/-pid").unwrap();
     }
-    let used = cpu(&pid);
+    let used = server.cpu();
     // A second in which nothing happens.
     let (_nobody, never) = mpsc::channel::<()>();
     never.recv_timeout(Duration::from_secs(1)).unwrap_err();
-    let used = cpu(&pid) - used;
+    let used = server.cpu() - used;
     assert!(used <= 10, "{used} hundredths of a second of CPU in an idle second");
     drop(staying);
 }
@@ -216,11 +216,4 @@ enum Leave {
 fn reset(stream: TcpStream) {
     SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
     drop(stream);
-}
-
-/// User and system time of a process, in hundredths of a second (proc_pid_stat(5)).
-fn cpu(pid: &Value) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let (_, fields) = stat.rsplit_once(") ").unwrap();
-    fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
 }

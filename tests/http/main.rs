@@ -18,3 +18,8 @@ mod keep_alive;
 mod pipelining;
 mod requests;
 mod slow_head;
+mod static_codings;
+mod static_methods;
+mod static_paths;
+mod static_ranges;
+mod static_site;

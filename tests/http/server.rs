@@ -1,5 +1,6 @@
 //! Starts the binary on a free port, waits for its ready line, and ends it when dropped.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -75,6 +76,13 @@ impl Server {
     /// A new connection.
     pub fn connect(&self) -> Conn {
         Conn::new(TcpStream::connect(self.address).expect("the server accepts"))
+    }
+
+    /// User and system time used so far, in hundredths of a second (proc_pid_stat(5)).
+    pub fn cpu(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
+        let (_, fields) = stat.rsplit_once(") ").unwrap();
+        fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
     }
 
     /// That a new client is answered.
