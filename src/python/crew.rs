@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::pace::{Pace, wakes};
-use super::seat::Seat;
+use super::seat::{Running, Seat};
 use super::watch::Watch;
 use crate::exchange::{Crew, Job, Source, Ticket};
 use crate::sys::thread::ThreadClock;
@@ -178,6 +178,14 @@ impl Seats {
         state.running.push((seat, self.clock(seat)));
         self.running.store(state.running.len(), Ordering::SeqCst);
         true
+    }
+
+    /// Each job in a thread's hands, with Python's number for the thread and the number of its seat.
+    pub fn held<T>(&self, look: impl Fn(&Running, u64, usize) -> T) -> impl Iterator<Item = T> {
+        self.all.iter().enumerate().filter_map(move |(number, seat)| {
+            let running = seat.running();
+            Some(look(running.as_ref()?, seat.ident()?, number))
+        })
     }
 
     /// One of the seats; the number comes with an [`Order`].

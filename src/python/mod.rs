@@ -12,5 +12,6 @@ pub mod pace;
 pub mod pool;
 pub mod seat;
 pub mod shutdown;
+pub mod stacks;
 pub mod venv;
 pub mod watch;

@@ -13,6 +13,7 @@ use pyo3::types::{PyCFunction, PyDict};
 use super::crew::{Order, Seats, Wake, step_aside};
 use super::interrupt;
 use super::seat::Running;
+use super::stacks::thread_name;
 use crate::exchange::{Job, Replies, Source, Ticket};
 use crate::sys::signals;
 
@@ -96,7 +97,7 @@ impl Pool {
         })?;
         let options = PyDict::new(py);
         options.set_item("target", target)?;
-        options.set_item("name", format!("monopod-{}", seat + 1))?;
+        options.set_item("name", thread_name(seat))?;
         // Not daemon threads, or every thread that the application starts in a request would inherit it and be lost
         // at the end. Nobody waits for these in vain: the process ends from `server`.
         options.set_item("daemon", false)?;
@@ -115,7 +116,7 @@ impl Pool {
         let look =
             |running: &Running, ident| (running.method.clone(), running.uri.clone(), running.since.elapsed(), ident);
         let Some((method, uri, age, ident)) = seats.seat(seat).job(ticket, look) else { return Ok(()) };
-        let thread = format!("monopod-{}", seat + 1);
+        let thread = thread_name(seat);
         let seconds = (age.as_secs_f64() * 10.0).floor() / 10.0;
         tracing::warn!(
             reason = "app-timeout",

@@ -125,7 +125,8 @@ impl Seat {
         }
     }
 
-    fn ident(&self) -> Option<u64> {
+    /// Python's number for the thread.
+    pub fn ident(&self) -> Option<u64> {
         self.sitter.lock().as_ref().map(|sitter| sitter.ident)
     }
 }

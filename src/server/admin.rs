@@ -19,6 +19,7 @@ use tower::{Service, ServiceBuilder};
 use tracing_appender::non_blocking::ErrorCounter;
 
 use super::phase::Life;
+use super::threads::Threads;
 use crate::app::queue::Queue;
 use crate::app::service::fault_page;
 use crate::exchange::{Budget, Client};
@@ -52,9 +53,10 @@ const OPTIONS: conn::Options =
 const CONNECTIONS: usize = 64;
 
 const INDEX: &str = "\
-/metrics   what the server counts, as OpenMetrics text
-/-/live    200 while the process should go on, else 503
-/-/ready   200 while new requests should come here, else 503 and why not
+/metrics    what the server counts, as OpenMetrics text
+/-/live     200 while the process should go on, else 503
+/-/ready    200 while new requests should come here, else 503 and why not
+/-/threads the stacks of the Python threads, with the requests they are in
 ";
 
 /// Where the port looks for its answers.
@@ -68,6 +70,7 @@ pub struct Sources {
     pub dropped_lines: ErrorCounter,
     /// The interpreter's version.
     pub python: Arc<str>,
+    pub threads: Arc<Threads>,
 }
 
 impl Sources {
@@ -121,7 +124,7 @@ impl Admin {
 
     async fn answer(self, request: Request<Incoming>) -> Response<FrontBody> {
         let (method, path) = (request.method(), request.uri().path());
-        if !matches!(path, "/" | "/metrics" | "/-/live" | "/-/ready") {
+        if !matches!(path, "/" | "/metrics" | "/-/live" | "/-/ready" | "/-/threads") {
             return probe::plain(StatusCode::NOT_FOUND, method, "404 Not Found\n".to_owned());
         }
         if !probe::is_read(method) {
@@ -132,6 +135,7 @@ impl Admin {
             "/-/live" => probe::state(method, "live", sources.life.live()),
             "/-/ready" => probe::state(method, "ready", sources.life.ready()),
             "/" => probe::plain(StatusCode::OK, method, INDEX.to_owned()),
+            "/-/threads" => probe::plain(StatusCode::OK, &method.clone(), sources.threads.tell().await),
             _ => {
                 let scrape = move || exposition::scrape(&sources.metrics, sources.levels());
                 let Ok(text) = tokio::task::spawn_blocking(scrape).await else {

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::admin::Admin;
 use super::drain::{self, Ended, Signals};
 use super::phase::{Life, Phase};
+use super::threads::Threads;
 use crate::app::backend::Backend;
 use crate::app::queue::Queue;
 use crate::app::service::App;
@@ -49,6 +50,7 @@ pub struct Wiring {
     pub in_flight: InFlight,
     pub metrics: Arc<Metrics>,
     pub life: Arc<Life>,
+    pub threads: Arc<Threads>,
     pub admin: Admin,
     pub admin_listeners: Vec<Listener>,
     /// Unix sockets to remove if the start is broken off.
@@ -95,6 +97,9 @@ async fn live(mut wiring: Wiring, line: Line) {
         Ok(signals) => signals,
         Err(error) => return drop(started.send(Err(error))),
     };
+    if let Err(error) = Arc::clone(&wiring.threads).tell_at_signal() {
+        return drop(started.send(Err(error)));
+    }
     wiring.admin.open(std::mem::take(&mut wiring.admin_listeners));
     drop(started.send(Ok(())));
     let ready = tokio::select! {

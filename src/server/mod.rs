@@ -7,6 +7,7 @@ pub mod admin;
 pub mod drain;
 pub mod front;
 pub mod phase;
+pub mod threads;
 
 use std::convert::Infallible;
 use std::io;
@@ -39,6 +40,7 @@ use admin::{Admin, Sources};
 use drain::Ended;
 use front::{Line, Ready, Wiring};
 use phase::Life;
+use threads::Threads;
 
 /// How long non-daemon threads and busy pool threads may take after the drain.
 const THREADS_END: Duration = Duration::from_secs(5);
@@ -224,6 +226,7 @@ fn wire(settings: &Settings, python: Arc<str>, flush: &log::Flush, tell: &mpsc::
     let pool = Arc::clone(&seats);
     let is_stuck = Box::new(move || pool.overdue().is_stuck(pool.threads()));
     let (life, in_flight) = (Arc::new(Life::new(Arc::clone(&queue), is_stuck)), InFlight::default());
+    let threads = Arc::new(Threads::new(Arc::clone(&seats)));
     let admin = Admin::new(Sources {
         life: Arc::clone(&life),
         metrics: Arc::clone(&metrics),
@@ -233,6 +236,7 @@ fn wire(settings: &Settings, python: Arc<str>, flush: &log::Flush, tell: &mpsc::
         budget: shared.spool.budget.clone(),
         dropped_lines: flush.dropped(),
         python,
+        threads: Arc::clone(&threads),
     });
     let wiring = Wiring {
         settings: settings.clone(),
@@ -243,6 +247,7 @@ fn wire(settings: &Settings, python: Arc<str>, flush: &log::Flush, tell: &mpsc::
         in_flight,
         metrics,
         life,
+        threads,
         admin,
         admin_listeners: Vec::new(),
         socket_files: Vec::new(),

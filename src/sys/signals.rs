@@ -45,10 +45,10 @@ fn read(signal: libc::c_int) -> io::Result<libc::sigaction> {
     Ok(unsafe { action.assume_init() })
 }
 
-/// In a forked child, where nobody listens to the server's handlers any more: SIGTERM and SIGINT end it again.
+/// In a forked child, where nobody listens to the server's handlers any more: the signals do what they do by default.
 pub fn reset_in_child() {
-    for signal in [libc::SIGTERM, libc::SIGINT] {
-        // SAFETY: SIG_DFL is valid for both signals.
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGUSR1] {
+        // SAFETY: SIG_DFL is valid for each of them.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
 }

@@ -10,6 +10,11 @@ pub fn print(text: &str) {
     drop(writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush()));
 }
 
+/// Writes `text` to standard error, as whole lines.
+pub fn print_error(text: &str) {
+    drop(writeln!(std::io::stderr().lock(), "{text}"));
+}
+
 /// Writes one sentence to standard error.
 pub fn complain(sentence: &str) {
     drop(writeln!(std::io::stderr().lock(), "monopod: {sentence}"));

@@ -15,7 +15,7 @@ from server import Face, Server, Starter, await_true
 from wire import TIMEOUT, Answer, Connection
 
 ADMIN = ("--admin-bind", "127.0.0.1:0")
-PATHS = ("/", "/metrics", "/-/live", "/-/ready")
+PATHS = ("/", "/metrics", "/-/live", "/-/ready", "/-/threads")
 # An answer that waited for a thread would never come; one that did not is there in milliseconds.
 AT_ONCE = 2.0
 

@@ -1,0 +1,81 @@
+//! What the Python threads do, for `/-/threads` and SIGUSR1.
+//!
+//! Asking needs the GIL, which whatever hangs may hold: so a thread of its own asks, and who waits does not wait for
+//! long. Then the requests are told without stacks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::python::crew::Seats;
+use crate::python::stacks;
+use crate::telemetry::console;
+
+/// How long the GIL is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Who asks.
+pub struct Threads {
+    seats: Arc<Seats>,
+    /// Somebody asks already.
+    asking: Arc<AtomicBool>,
+}
+
+impl Threads {
+    #[must_use]
+    pub fn new(seats: Arc<Seats>) -> Self {
+        Self { seats, asking: Arc::default() }
+    }
+
+    /// The stacks, or what can be told without them.
+    pub async fn tell(&self) -> String {
+        if let Some(asked) = self.ask()
+            && let Ok(Ok(stacks)) = timeout(PATIENCE, asked).await
+        {
+            return stacks;
+        }
+        let mut lines =
+            vec!["Python does not answer: native code holds the GIL, or somebody else is asking.".to_owned()];
+        lines.extend(stacks::held(&self.seats).iter().map(|held| format!("Thread {}: {}", held.thread, held.request)));
+        lines.join("\n") + "\n"
+    }
+
+    /// Writes them to standard error whenever SIGUSR1 comes, for ever.
+    ///
+    /// # Errors
+    /// What `sigaction(2)` says.
+    pub fn tell_at_signal(self: Arc<Self>) -> std::io::Result<()> {
+        let mut asked = signal(SignalKind::user_defined1())?;
+        tokio::spawn(async move {
+            while asked.recv().await.is_some() {
+                let stacks = self.tell().await;
+                // Standard error may be a pipe that nobody empties.
+                drop(tokio::task::spawn_blocking(move || console::print_error(stacks.trim_end())).await);
+            }
+        });
+        Ok(())
+    }
+
+    fn ask(&self) -> Option<oneshot::Receiver<String>> {
+        if self.asking.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        let (tell, asked) = oneshot::channel();
+        let (seats, asking) = (Arc::clone(&self.seats), Arc::clone(&self.asking));
+        let asks = thread::Builder::new().name("monopod-stacks".into()).spawn(move || {
+            let stacks = Python::attach(|py| stacks::all(py, &seats));
+            asking.store(false, Ordering::Relaxed);
+            drop(tell.send(stacks.unwrap_or_else(|error| format!("Python cannot tell: {error}\n"))));
+        });
+        if asks.is_err() {
+            self.asking.store(false, Ordering::Relaxed);
+        }
+        asks.ok().map(|_| asked)
+    }
+}
