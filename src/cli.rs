@@ -23,8 +23,13 @@ pub enum Command {
     Serve(Box<Resolved>),
     /// Load the application, show the settings, and exit.
     Check(Box<Resolved>),
-    /// Write compressed siblings of the files in these directories; at least one.
-    Compress(Vec<PathBuf>),
+    /// Write compressed siblings of the files in these directories (at least one), or check that they are there.
+    Compress {
+        /// As given.
+        dirs: Vec<PathBuf>,
+        /// Change nothing.
+        check: bool,
+    },
     /// Write this text (help or version) to stdout and exit with 0.
     Print(String),
 }
@@ -49,8 +54,8 @@ pub fn parse(args: &[OsString], env: Env<'_>, host: &Host) -> Result<Command, St
     // A subcommand can only be the first word, so its own arguments start at the third.
     match matches.subcommand() {
         Some(("compress", matches)) => {
-            let directories = matches.get_many::<PathBuf>("dir").unwrap_or_default();
-            Ok(Command::Compress(directories.cloned().collect()))
+            let dirs = matches.get_many::<PathBuf>("dir").unwrap_or_default().cloned().collect();
+            Ok(Command::Compress { dirs, check: matches.get_flag("check") })
         }
         Some(("check", _)) => resolve(behind(2)).map(Command::Check),
         Some(_) => resolve(behind(2)).map(Command::Serve),
@@ -72,8 +77,12 @@ fn face() -> clap::Command {
         .required(true)
         .num_args(1..)
         .value_parser(clap::value_parser!(PathBuf));
+    let check = Arg::new("check")
+        .long("check")
+        .help("Change nothing; exit with 1 when siblings are missing or stale")
+        .action(clap::ArgAction::SetTrue);
     with_options(
-        "monopod [serve] [TARGET] [OPTIONS]\n       monopod check [TARGET] [OPTIONS]\n       monopod compress DIR…",
+        "monopod [serve] [TARGET] [OPTIONS]\n       monopod check [TARGET] [OPTIONS]\n       monopod compress [--check] DIR…",
     )
     .version(env!("CARGO_PKG_VERSION"))
     .about("Serves a WSGI application, its static files and slow clients from one process.")
@@ -90,8 +99,9 @@ fn face() -> clap::Command {
     )
     .subcommand(
         clap::Command::new("compress")
-            .override_usage("monopod compress DIR…")
+            .override_usage("monopod compress [--check] DIR…")
             .about("Write compressed siblings of static files, at build time")
+            .arg(check)
             .arg(directories),
     )
 }
@@ -154,7 +164,7 @@ mod tests {
         match run(words) {
             Ok(Command::Serve(resolved)) => serve("serve", &resolved),
             Ok(Command::Check(resolved)) => serve("check", &resolved),
-            Ok(Command::Compress(directories)) => format!("compress {directories:?}"),
+            Ok(Command::Compress { dirs, check }) => format!("compress {dirs:?} {check}"),
             Ok(Command::Print(text)) => text,
             Err(error) => format!("{}: {error}", error.exit_code()),
         }
@@ -177,7 +187,9 @@ mod tests {
             (&["check"], "check - 4"),
             (&["check", "app:app", "--threads", "7"], "check app:app 7"),
             (&["--threads", "7", "--threads", "8"], "serve - 8"),
-            (&["compress", "a", "b"], "compress [\"a\", \"b\"]"),
+            (&["compress", "a", "b"], "compress [\"a\", \"b\"] false"),
+            (&["compress", "--check", "a"], "compress [\"a\"] true"),
+            (&["compress", "a", "--check"], "compress [\"a\"] true"),
         ] {
             assert_eq!(gist(words), expected, "{words:?}");
         }

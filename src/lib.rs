@@ -9,6 +9,9 @@
 
 use std::convert::Infallible;
 use std::ffi::OsString;
+use std::io::{IsTerminal, stderr, stdout};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 use pyo3::Python;
 
@@ -30,6 +33,8 @@ pub mod wsgi;
 use cli::Command;
 use config::error::StartError;
 use config::settings::Settings;
+pub use static_files::{CompressError, CompressReport, Mode, compress};
+use telemetry::progress::Bar;
 
 /// How the interpreter comes to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,12 +45,13 @@ pub enum Face {
     Wheel,
 }
 
-/// Runs the command line `args` (the program's name included) and returns the exit code: 0, or one of sysexits.h with
-/// a sentence on standard error. A server that has served leaves the process from within.
+/// Runs the command line `args` (the program's name included) and returns the exit code: 0, 1 for a check that found
+/// something to do, or one of sysexits.h with a sentence on standard error. A server that has served leaves the process
+/// from within.
 #[must_use]
 pub fn run(face: Face, args: &[OsString]) -> u8 {
     match dispatch(face, args) {
-        Ok(()) => 0,
+        Ok(code) => code,
         Err(error) => {
             telemetry::console::complain(&error.to_string());
             error.exit_code()
@@ -53,14 +59,14 @@ pub fn run(face: Face, args: &[OsString]) -> u8 {
     }
 }
 
-fn dispatch(face: Face, args: &[OsString]) -> Result<(), StartError> {
+fn dispatch(face: Face, args: &[OsString]) -> Result<u8, StartError> {
     let env = |name: &str| std::env::var_os(name);
     match cli::parse(args, &env, &cli::host(&env))? {
         Command::Print(text) => {
             telemetry::console::print(&text);
-            Ok(())
+            Ok(0)
         }
-        Command::Compress(dirs) => compress(&dirs),
+        Command::Compress { dirs, check } => compress_as_told(&dirs, if check { Mode::Check } else { Mode::Write }),
         Command::Serve(resolved) => attached(face, &resolved.settings, |py| server::serve(py, &resolved)),
         Command::Check(resolved) => attached(face, &resolved.settings, |py| server::check(py, &resolved)),
     }
@@ -72,7 +78,7 @@ fn attached(
     face: Face,
     settings: &Settings,
     body: impl FnOnce(Python<'_>) -> Result<Infallible, StartError>,
-) -> Result<(), StartError> {
+) -> Result<u8, StartError> {
     server::enter(settings)?;
     if face == Face::Binary {
         let env = |name: &str| std::env::var_os(name);
@@ -87,17 +93,24 @@ fn attached(
     })
 }
 
-fn compress(dirs: &[std::path::PathBuf]) -> Result<(), StartError> {
-    let report = static_files::compress(dirs).map_err(|error| StartError::unavailable(error.to_string()))?;
-    telemetry::console::print(&format!(
-        "{} files: {} siblings written, {} up to date, {} removed; {} files need none; {} -> {} bytes\n",
-        report.files,
-        report.written,
-        report.up_to_date,
-        report.removed,
-        report.skipped,
-        report.bytes_before,
-        report.bytes_after
-    ));
-    Ok(())
+/// A person sees a bar and a sentence; whoever reads standard output or error by a program gets one line of JSON.
+fn compress_as_told(dirs: &[PathBuf], mode: Mode) -> Result<u8, StartError> {
+    let bar = Bar::new("compressing");
+    let result = compress(dirs, mode, &|progress| {
+        bar.show(progress.bytes_done, progress.bytes);
+        ControlFlow::Continue(())
+    });
+    drop(bar);
+    match result {
+        Ok(report) => {
+            let watched = stdout().is_terminal() && stderr().is_terminal();
+            telemetry::console::print(&if watched { report.to_string() } else { report.to_json() });
+            Ok(0)
+        }
+        Err(error) if error.is_outdated() => {
+            telemetry::console::complain(&error.to_string());
+            Ok(1)
+        }
+        Err(error) => Err(StartError::unavailable(error.to_string())),
+    }
 }

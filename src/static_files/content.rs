@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rustix::fs::{Access, access};
 
 use crate::exchange::FileSource;
 
@@ -71,6 +72,22 @@ impl Content {
     /// An open file, as long as it is now.
     pub fn of(file: File, size: u64) -> Self {
         Self::File(Arc::new(FileContent { kept: Kept::Open(Arc::new(file)), size }))
+    }
+
+    /// As [`Content::load`], of a file whose size and digest are known: it is read only to be kept in memory. Blocking.
+    pub fn load_known(path: &Path, keep: Keep, size: u64, digest: blake3::Hash) -> io::Result<Loaded> {
+        let held = match keep {
+            Keep::Memory => return Self::load(path, keep),
+            Keep::Descriptor => Some(Arc::new(File::open(path)?)),
+            Keep::Path => {
+                // Nobody looks at it again until a client asks for it.
+                access(path, Access::READ_OK)?;
+                None
+            }
+        };
+        let kept = held.map_or_else(|| Kept::Path(path.into()), Kept::Open);
+        let content = FileContent { kept, size };
+        Ok(Loaded { content: Self::File(Arc::new(content)), digest })
     }
 
     /// Bytes in all.

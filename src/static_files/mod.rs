@@ -3,17 +3,19 @@
 //!
 //! The request's way: `service` (whose turn is it) → `catalog` (one look-up) → `asset` (which variant) → `respond`
 //! (which answer) → `body` (bytes). The start's way: `walk` → `scan` → `content`, `manifest` → `asset` → `catalog`.
-//! `compress` is the command that writes `siblings`. Called by `server` and `stack`; knows nothing of Python or of the
-//! app.
+//! `compress` is the command that writes `siblings` and `digests`. Called by `server` and `stack`; knows nothing of
+//! Python or of the app.
 
 mod asset;
 mod body;
 mod catalog;
 mod compress;
 mod content;
+mod digests;
 mod immutable;
 mod manifest;
 mod parallel;
+mod replace;
 mod respond;
 mod scan;
 mod service;
@@ -23,5 +25,5 @@ mod tests;
 mod walk;
 
 pub use body::StaticBody;
-pub use compress::{CompressError, CompressReport, Progress, compress, compress_with_progress};
+pub use compress::{CompressError, CompressReport, Mode, Progress, compress};
 pub use service::{MountReport, StaticFiles};

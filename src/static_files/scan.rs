@@ -11,6 +11,7 @@ use tracing::warn;
 use super::asset::{Asset, SIBLINGS, Traits};
 use super::catalog::Catalog;
 use super::content::{Content, Keep};
+use super::digests::Digests;
 use super::manifest::{Manifests, Unreadable};
 use super::parallel;
 use super::service::MountReport;
@@ -78,13 +79,22 @@ struct Part {
 
 fn read_tree(mount: &Mount) -> Tree {
     let (url, dir) = (&mount.url, mount.dir.display());
-    let tree = walk(&mount.dir).unwrap_or_else(|error| {
+    let mut tree = walk(&mount.dir).unwrap_or_else(|error| {
         warn!(
             "static directory {dir} cannot be read ({error}), so {url} serves nothing; \
              create it (Django: collectstatic) or correct --static"
         );
         Tree::default()
     });
+    if !tree.files.is_empty() {
+        match Digests::read(&mount.dir) {
+            Ok(digests) => digests.vouch(&mut tree),
+            Err(error) => warn!(
+                "static directory {dir}: the digests that `monopod compress` left cannot be used ({error}), so every \
+                 file is read now; run `monopod compress {dir}` again"
+            ),
+        }
+    }
     for (reason, what) in [
         (Reason::LeadsOut, "are links out of the directory; copy the files into it"),
         (Reason::Unreadable, "cannot be read; correct their permissions, or remove the dangling links"),
@@ -169,7 +179,11 @@ fn share_out(files: &mut [Candidate], memory: u64) {
 }
 
 fn load(file: &Candidate, framework: &Found, max_age: &HeaderValue) -> Option<Asset> {
-    let read = |part: &Part| match Content::load(&part.found.path, part.keep) {
+    let open = |found: &walk::Found, keep| match found.digest {
+        Some(digest) => Content::load_known(&found.path, keep, found.size, digest),
+        None => Content::load(&found.path, keep),
+    };
+    let read = |part: &Part| match open(&part.found, part.keep) {
         Ok(loaded) => Some(loaded),
         Err(error) => {
             let path = part.found.path.to_string_lossy();

@@ -27,6 +27,8 @@ pub struct Found {
     pub size: u64,
     /// When its content changed last.
     pub modified: SystemTime,
+    /// Of its content, where `digests` knows it.
+    pub digest: Option<blake3::Hash>,
 }
 
 /// Why an entry was left out although its name is public.
@@ -113,7 +115,7 @@ impl Walk {
             self.directory(path, &format!("{relative}/"))
         } else if metadata.is_file() {
             let modified = metadata.modified().map_err(|_| Reason::Unreadable)?;
-            self.tree.files.insert(relative, Found { path, size: metadata.len(), modified });
+            self.tree.files.insert(relative, Found { path, size: metadata.len(), modified, digest: None });
             Ok(())
         } else {
             // Sockets, pipes and devices: opening one could block for ever.

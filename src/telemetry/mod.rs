@@ -5,4 +5,5 @@ pub mod console;
 pub mod exposition;
 pub mod log;
 pub mod metrics;
+pub mod progress;
 pub mod reasons;

@@ -2,6 +2,7 @@
 
 mod compress;
 mod conditions;
+mod digests;
 mod oracle;
 mod paths;
 mod ranges;
