@@ -28,8 +28,8 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 export CARGO_TARGET_DIR := $(TARGET)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
-# `make PYTHON=…` is for scripts/setup.
-export PYTHON
+# `make PYTHON=…` is for scripts/setup, `make CHROMIUM=…` for scripts/test-browser.
+export PYTHON CHROMIUM
 # The environment of the shell must not reach the interpreters under test.
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV CONDA_PREFIX
 
@@ -66,7 +66,7 @@ run: binary $(EXAMPLE_VENV)/.ready ## serve the Django example on http://127.0.0
 	@exec $(BINARY) --chdir examples/django_site --venv $(EXAMPLE_VENV) --bind $(BIND)
 
 .PHONY: test
-test: lint test-rust test-wsgi test-pythons ## everything CI runs: lint, cargo test, the wheel, pytest over binary and wheel
+test: lint test-rust test-wsgi test-pythons test-browser ## everything CI runs: lint, cargo test, pytest over binary and wheel, a browser
 	@echo "All passed."
 
 .PHONY: fmt
@@ -139,6 +139,11 @@ test-wsgi: binary $(TEST_VENV)/.wheel ## stubs, and pytest over binary and wheel
 test-pythons: $(PYTHON_FILE) ## build for every Python from 3.10 to 3.13 on this machine
 	$(stage) "each Python" scripts/each-python
 
+.PHONY: test-browser
+test-browser: binary $(TEST_VENV)/.browser ## the Django example in Chromium, screenshots in target/browser (CHROMIUM=…)
+	$(stage) "browser" scripts/test-browser env MONOPOD_BINARY=$(BINARY) \
+		$(TEST_VENV)/bin/python -m pytest tests/browser $(ARGS)
+
 .PHONY: fuzz-corpus
 fuzz-corpus: $(CARGO_FUZZ) $(PYTHON_FILE) ## distil what `make fuzz` learned into fuzz/corpus
 	@PATH=$(dir $(CARGO_FUZZ)):$$PATH PYO3_PYTHON=$(python) scripts/fuzz --distil $(FUZZ_TARGETS)
@@ -175,6 +180,11 @@ $(EXAMPLE_VENV)/.ready: $(PYTHON_FILE) examples/django_site/requirements.txt
 $(TEST_VENV)/.ready: $(PYTHON_FILE) tests/requirements.txt tests/requirements-lint.txt
 	@echo "== packages of the tests into target/test-venv"
 	$(call venv,$(TEST_VENV),-r tests/requirements.txt -r tests/requirements-lint.txt)
+
+$(TEST_VENV)/.browser: $(TEST_VENV)/.ready tests/requirements-browser.txt
+	@echo "== Playwright into target/test-venv"
+	@$(TEST_VENV)/bin/python -m pip install --quiet -r tests/requirements-browser.txt
+	@touch $@
 
 $(TEST_WHEEL)/.built: $(PYTHON_FILE) $(TOOLS_VENV)/.ready $(WHEEL_SOURCES)
 	@rm -rf $(TEST_WHEEL)

@@ -49,6 +49,7 @@ class Face:
         cwd: Path = APPS,
         env: Mapping[str, str] | None = None,
         within: tuple[str, ...] = (),
+        timeout: float = READY_WITHIN,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command that is to end by itself; `within` as in `Server`."""
         return subprocess.run(
@@ -59,7 +60,7 @@ class Face:
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=READY_WITHIN,
+            timeout=timeout,
             check=False,
         )
 

@@ -7,36 +7,18 @@ import hashlib
 import io
 import random
 import re
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import pytest
 
-from server import Face, Server, Starter, environment
-
-
-@dataclass(frozen=True)
-class Site:
-    project: Path
-    env: dict[str, str]
+from django_site import Site
+from server import Face, Server, Starter
 
 
 @pytest.fixture(scope="module")
 def site(face: Face, tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """A copy of the example with its demo data, compressed."""
-    base = tmp_path_factory.mktemp("django")
-    project, data = base / "django_site", base / "data"
-    shutil.copytree(Path(__file__).parents[2] / "examples/django_site", project)
-    env = {"DJANGO_DATA_DIR": str(data)}
-    setup = [sys.executable, "manage.py", "setup_demo", "--verbosity", "0"]
-    subprocess.run(setup, cwd=project, env=environment(env), check=True, capture_output=True, timeout=60)
-    assert face.run("compress", str(data / "static"), cwd=project).returncode == 0
-    return Site(project, env)
+    return Site.prepared(face, tmp_path_factory.mktemp("django"))
 
 
 @pytest.fixture(scope="module")
