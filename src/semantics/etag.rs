@@ -1,13 +1,16 @@
-//! Entity tags (RFC 9110 §8.8.3): our own strong one, and whether a client's list names it.
+//! Entity tags (RFC 9110 §8.8.3): our own strong one or the application's, and whether a client's list names it.
 //!
 //! Called by `preconditions` and by `static_files`, which makes the tags. Pure; comparing allocates nothing.
 
 use http::HeaderValue;
 use http::header::InvalidHeaderValue;
 
-/// A strong entity tag, kept as the field value it is sent as, quotes included.
+/// An entity tag, kept as the field value it is sent as, quotes included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntityTag(HeaderValue);
+
+/// The mark of a weak tag, in this case alone (RFC 9110 §8.8.3).
+const WEAK: &[u8] = b"W/";
 
 /// How two tags are compared (RFC 9110 §8.8.3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +30,15 @@ impl EntityTag {
         HeaderValue::try_from(format!("\"{digest:032x}\"")).map(Self)
     }
 
+    /// The tag of a response's `ETag`, as it stands there. None: that is no tag, and nothing could be compared with it.
+    #[must_use]
+    pub fn parse(value: &HeaderValue) -> Option<Self> {
+        let mut tags = Tags(value.as_bytes());
+        let tag = tags.next()?;
+        let whole = 2 + tag.opaque.len() + if tag.weak { 2 } else { 0 };
+        (whole == value.len()).then(|| Self(value.clone()))
+    }
+
     /// The tag as sent in `ETag`.
     #[must_use]
     pub fn value(&self) -> &HeaderValue {
@@ -36,7 +48,8 @@ impl EntityTag {
     /// The characters between the quotes.
     #[must_use]
     pub fn opaque(&self) -> &[u8] {
-        let quoted = self.0.as_bytes();
+        let tag = self.0.as_bytes();
+        let quoted = tag.strip_prefix(WEAK).unwrap_or(tag);
         quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default()
     }
 
@@ -52,11 +65,15 @@ impl EntityTag {
     /// Whether `value` is exactly this tag by strong comparison, as `If-Range` asks.
     #[must_use]
     pub fn is_strongly(&self, value: &HeaderValue) -> bool {
-        value.as_bytes().trim_ascii() == self.0.as_bytes()
+        !self.is_weak() && value.as_bytes().trim_ascii() == self.0.as_bytes()
+    }
+
+    fn is_weak(&self) -> bool {
+        self.0.as_bytes().starts_with(WEAK)
     }
 
     fn equals(&self, tag: Tag<'_>, comparison: Comparison) -> bool {
-        (comparison == Comparison::Weak || !tag.weak) && tag.opaque == self.opaque()
+        (comparison == Comparison::Weak || !(tag.weak || self.is_weak())) && tag.opaque == self.opaque()
     }
 }
 
@@ -76,8 +93,7 @@ impl<'a> Iterator for Tags<'a> {
         // RFC 9110 §5.6.1.2: empty list elements are skipped.
         let start = self.0.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b','))?;
         let rest = &self.0[start..];
-        // The weak mark is case-sensitive (RFC 9110 §8.8.3).
-        let (weak, quoted) = rest.strip_prefix(b"W/").map_or((false, rest), |quoted| (true, quoted));
+        let (weak, quoted) = rest.strip_prefix(WEAK).map_or((false, rest), |quoted| (true, quoted));
         self.0 = b"";
         let body = quoted.strip_prefix(b"\"")?;
         let end = body.iter().position(|byte| *byte == b'"')?;
@@ -138,6 +154,25 @@ mod tests {
             assert_eq!(named(&list, Comparison::Weak), weak, "weak {list}");
             assert_eq!(named(&list, Comparison::Strong), strong, "strong {list}");
         }
+    }
+
+    #[test]
+    fn the_tag_of_an_application_is_taken_as_it_is() {
+        let parse = |value: &str| EntityTag::parse(&HeaderValue::from_str(value).unwrap());
+        for value in ["\"a\"", "W/\"a\"", "\"\"", "\"1724.5-20-99\"", "\"a,b\""] {
+            assert_eq!(parse(value).unwrap().value(), value);
+        }
+        for value in ["", "a", "\"a", "w/\"a\"", "\"a\", \"b\"", "\"a\",", " \"a\"", "\"a b\"", "*", "W/"] {
+            assert!(parse(value).is_none(), "{value}");
+        }
+        let list = |value: &'static str| [HeaderValue::from_static(value)];
+        let weak = parse("W/\"a\"").unwrap();
+        assert_eq!(weak.opaque(), b"a");
+        assert!(
+            weak.is_named_by(&list("\"a\""), Comparison::Weak) && weak.is_named_by(&list("W/\"a\""), Comparison::Weak)
+        );
+        assert!(!weak.is_named_by(&list("\"a\", W/\"a\""), Comparison::Strong));
+        assert!(!weak.is_strongly(&list("W/\"a\"")[0]) && !weak.is_strongly(&list("\"a\"")[0]));
     }
 
     #[test]

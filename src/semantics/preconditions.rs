@@ -31,7 +31,9 @@ impl LastModified {
         HeaderValue::try_from(httpdate::fmt_http_date(time)).ok()
     }
 
-    fn parse(value: &HeaderValue) -> Option<Self> {
+    /// The date that a header says; None: it says none.
+    #[must_use]
+    pub fn parse(value: &HeaderValue) -> Option<Self> {
         Self::new(httpdate::parse_http_date(value.to_str().ok()?.trim_ascii()).ok()?)
     }
 }
