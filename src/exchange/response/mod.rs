@@ -3,8 +3,8 @@
 //! Chunks stay in memory up to [`MEMORY_MARK`] and the shared budget; what the client does not take goes to an unnamed
 //! temp file, so a pool thread is free as soon as the application has made its response. Order is kept by one rule:
 //! while unread bytes lie on disk, new ones join them there. Without a disk, or past [`SPILL_MARK`], memory is used up to
-//! the budget, and then the thread waits for the client. A [`Writer`] dropped before [`Writer::finish`] aborts the
-//! response; it is never ended like a complete one.
+//! the budget, and then the thread waits for the client; a shallow pipe's thread always does. A [`Writer`] dropped before
+//! [`Writer::finish`] aborts the response; it is never ended like a complete one.
 
 mod reader;
 mod writer;
@@ -19,10 +19,12 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::budget::Permit;
 use super::parking::{FIRST, Parking};
-use super::spool::Spool;
+use super::spool::{MEMORY_MARK, Spool};
 pub use reader::Reader;
 pub use writer::{Gone, Writer};
 
+/// Bytes in a shallow pipe, where more would have to wait.
+const SHALLOW_MARK: usize = 64 * 1024;
 /// Unread bytes of one response on disk, at most.
 const SPILL_MARK: u64 = 1024 * 1024 * 1024;
 /// What the client has read of the file goes back to the system in steps of this many bytes.
@@ -36,6 +38,15 @@ struct Shared {
     /// The reader took something, or left.
     taken: Condvar,
     spool: Spool,
+    /// Nothing goes to disk, and little is kept in memory.
+    shallow: bool,
+}
+
+impl Shared {
+    /// Bytes in memory, at most.
+    fn mark(&self) -> usize {
+        if self.shallow { SHALLOW_MARK } else { MEMORY_MARK }
+    }
 }
 
 #[derive(Debug)]
@@ -91,6 +102,17 @@ enum End {
 /// A new pipe that keeps its overflow in `spool`.
 #[must_use]
 pub fn pipe(spool: &Spool) -> (Writer, Reader) {
+    new(spool, false)
+}
+
+/// A pipe whose writer waits for its reader instead of running ahead of it (`X-Accel-Buffering: no`). What little it
+/// holds counts against the budget of `spool`.
+#[must_use]
+pub fn shallow_pipe(spool: &Spool) -> (Writer, Reader) {
+    new(spool, true)
+}
+
+fn new(spool: &Spool, shallow: bool) -> (Writer, Reader) {
     let state = State {
         chunks: VecDeque::new(),
         tail: BytesMut::new(),
@@ -102,7 +124,7 @@ pub fn pipe(spool: &Spool) -> (Writer, Reader) {
         reader_gone: false,
         waker: None,
     };
-    let shared = Arc::new(Shared { state: Mutex::new(state), taken: Condvar::new(), spool: spool.clone() });
+    let shared = Arc::new(Shared { state: Mutex::new(state), taken: Condvar::new(), spool: spool.clone(), shallow });
     (
         Writer { shared: Arc::clone(&shared) },
         Reader { shared, slice: None, flushed: false, ticket: None, parking: Parking::default() },
@@ -180,7 +202,6 @@ mod tests {
     use super::*;
     use crate::exchange::budget::Budget;
     use crate::exchange::parking::Park;
-    use crate::exchange::spool::MEMORY_MARK;
     use std::future::poll_fn;
     use std::io;
     use std::task::Poll;
@@ -296,6 +317,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_shallow_pipe_holds_little_and_its_writer_waits() {
+        let spool = spool(1 << 30);
+        let (writer, mut reader) = shallow_pipe(&spool);
+        let all: Vec<u8> = (0..=250).cycle().take(3_000_000).collect();
+        let (first, large) = all.split_at(64_000);
+        for chunk in first.chunks(1000) {
+            assert_eq!(writer.try_push(chunk), Ok(true));
+        }
+        assert_eq!(writer.try_push(&large[..2000]), Ok(false), "full");
+        park_for_long(&mut reader).await;
+        assert_eq!((spool.budget.used(), spool.budget.spooled()), (64_000, 0), "not moved to make room");
+        let last = large.to_vec();
+        let writing = std::thread::spawn(move || {
+            writer.push(&last).unwrap();
+            writer.finish();
+        });
+        let mut got = Vec::new();
+        while let Some(chunk) = next(&mut reader).await {
+            assert!(spool.budget.used() <= SHALLOW_MARK as u64);
+            got.extend_from_slice(&chunk.unwrap());
+        }
+        writing.join().unwrap();
+        assert!(got == all, "the same bytes");
+        assert_eq!((spool.budget.used(), spool.budget.spooled()), (0, 0));
+    }
+
+    #[tokio::test]
     async fn tiny_chunks_are_gathered() {
         let spool = spool(1 << 20);
         let (writer, mut reader) = pipe(&spool);
@@ -360,6 +408,20 @@ mod tests {
         }
     }
 
+    /// The client takes nothing for as long as makes it a slow one.
+    async fn park_for_long(reader: &mut Reader) {
+        tokio::time::pause();
+        for _ in 0..100 {
+            poll_fn(|cx| {
+                reader.poll_parked(cx);
+                Poll::Ready(())
+            })
+            .await;
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        tokio::time::resume();
+    }
+
     #[tokio::test]
     async fn what_a_slow_client_leaves_in_memory_goes_to_disk_and_comes_back_in_order() {
         let spool = spool(4 * MEMORY_MARK as u64);
@@ -385,16 +447,7 @@ mod tests {
         let (writer, mut reader) = pipe(&spool);
         let all: Vec<u8> = (0..=250).cycle().take(300_000).collect();
         writer.push(&all[..200_000]).unwrap();
-        tokio::time::pause();
-        for _ in 0..100 {
-            poll_fn(|cx| {
-                reader.poll_parked(cx);
-                Poll::Ready(())
-            })
-            .await;
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-        }
-        tokio::time::resume();
+        park_for_long(&mut reader).await;
         writer.push(&all[200_000..]).unwrap();
         writer.finish();
         let mut got = Vec::new();

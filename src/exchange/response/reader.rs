@@ -107,8 +107,9 @@ impl Park for Reader {
     /// What waits in memory for a slow client goes to disk, so that it is the disk that bears with it.
     fn poll_parked(&mut self, cx: &mut Context<'_>) {
         let is_slow = self.parking.poll(cx);
-        // A disk in memory would bear with it no better.
-        if is_slow && !self.shared.spool.in_memory && self.shared.state.lock().is_worth_moving() {
+        // A disk in memory would bear with it no better, and a shallow pipe's writer is to wait.
+        let may_move = !self.shared.spool.in_memory && !self.shared.shallow;
+        if is_slow && may_move && self.shared.state.lock().is_worth_moving() {
             let shared = Arc::clone(&self.shared);
             drop(tokio::task::spawn_blocking(move || shared.move_to_disk()));
         }

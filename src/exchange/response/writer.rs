@@ -9,7 +9,6 @@ use rustix::fs::{FallocateFlags, fallocate};
 
 use super::{End, PUNCH_SIZE, SPILL_MARK, Shared, wake_reader};
 use crate::exchange::parking::FIRST;
-use crate::exchange::spool::MEMORY_MARK;
 
 /// A larger chunk is not taken at once. Copying it takes longer than a small request, which should not have to wait for
 /// that.
@@ -40,7 +39,7 @@ impl Writer {
         if state.reader_gone {
             return Err(Gone);
         }
-        let fits = !state.disk.is_ahead() && state.held + chunk.len() <= MEMORY_MARK;
+        let fits = !state.disk.is_ahead() && state.held + chunk.len() <= self.shared.mark();
         let kept = fits && state.keep(chunk);
         if kept {
             wake_reader(state);
@@ -48,12 +47,13 @@ impl Writer {
         Ok(kept)
     }
 
-    /// Adds a chunk. Blocks for a disk write, or, where no disk and no memory is left, until the client reads.
+    /// Adds a chunk. Blocks for a disk write, or, where no disk and no memory is left and in a shallow pipe, until the
+    /// client reads.
     ///
     /// # Errors
     /// [`Gone`].
     pub fn push(&self, chunk: &[u8]) -> Result<(), Gone> {
-        if chunk.len() <= LARGE {
+        if chunk.len() <= LARGE.min(self.shared.mark()) {
             return self.push_piece(chunk);
         }
         for piece in chunk.chunks(FIRST) {
@@ -64,7 +64,7 @@ impl Writer {
     }
 
     fn push_piece(&self, chunk: &[u8]) -> Result<(), Gone> {
-        if self.keep(chunk)? || self.spill(chunk)? {
+        if self.keep(chunk)? || (!self.shared.shallow && self.spill(chunk)?) {
             return Ok(());
         }
         let mut state = self.shared.state.lock();
@@ -72,8 +72,9 @@ impl Writer {
             if state.reader_gone {
                 return Err(Gone);
             }
+            let has_room = !self.shared.shallow || state.held + chunk.len() <= self.shared.mark();
             // An empty pipe takes a chunk of any size, or it could wait for ever.
-            if state.keep(chunk) || state.is_empty() {
+            if (has_room && state.keep(chunk)) || state.is_empty() {
                 if state.is_empty() {
                     state.held = chunk.len();
                     state.chunks.push_back(Bytes::copy_from_slice(chunk));
