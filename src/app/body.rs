@@ -7,10 +7,11 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use crate::exchange::NamedFile;
 use crate::exchange::parking::Park;
 use crate::exchange::replies::ReplyBody;
 
-/// Complete bytes, a response pipe, or a stretch of a file.
+/// Complete bytes, a response pipe, a stretch of a file, or the name of one that another body must be made of.
 #[derive(Debug)]
 pub struct AppBody(ReplyBody);
 
@@ -26,10 +27,23 @@ impl From<String> for AppBody {
     }
 }
 
+impl AppBody {
+    /// The file that the application named instead of a body, once.
+    pub fn take_named(&mut self) -> Option<Box<NamedFile>> {
+        if !matches!(self.0, ReplyBody::Named(_)) {
+            return None;
+        }
+        match std::mem::replace(&mut self.0, ReplyBody::Full(Bytes::new(), None)) {
+            ReplyBody::Named(named) => Some(named),
+            _ => None,
+        }
+    }
+}
+
 impl Park for AppBody {
     fn poll_parked(&mut self, cx: &mut Context<'_>) {
         match &mut self.0 {
-            ReplyBody::Full(..) => {}
+            ReplyBody::Full(..) | ReplyBody::Named(_) => {}
             ReplyBody::Pipe { reader, .. } => reader.poll_parked(cx),
             ReplyBody::File(slice) => slice.poll_parked(cx),
         }
@@ -42,6 +56,7 @@ impl Body for AppBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let chunk = match &mut self.0 {
+            ReplyBody::Named(_) => None,
             ReplyBody::Full(bytes, _) if bytes.is_empty() => None,
             ReplyBody::Full(bytes, _) => Some(Ok(std::mem::take(bytes))),
             ReplyBody::Pipe { reader, len } => {
@@ -58,6 +73,7 @@ impl Body for AppBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
+            ReplyBody::Named(_) => true,
             ReplyBody::Full(bytes, _) => bytes.is_empty(),
             // The last byte was handed out, whether or not the application has ended its iterable yet.
             ReplyBody::Pipe { len: Some(len), .. } => *len == 0,
@@ -68,6 +84,7 @@ impl Body for AppBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
+            ReplyBody::Named(_) => SizeHint::with_exact(0),
             ReplyBody::Full(bytes, _) => SizeHint::with_exact(bytes.len() as u64),
             ReplyBody::Pipe { len: Some(len), .. } => SizeHint::with_exact(*len),
             ReplyBody::Pipe { len: None, .. } => SizeHint::default(),

@@ -81,6 +81,7 @@ mod tests {
         let named = StaticFiles {
             mounts: vec![mount("/static/", "named")],
             spa: false,
+            accel: Vec::new(),
             max_age: Duration::from_mins(1),
             memory: 1,
         };

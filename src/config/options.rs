@@ -130,6 +130,11 @@ pub struct StaticOptions {
     #[arg(long, overrides_with = "spa")]
     no_spa: bool,
 
+    /// Let the application answer with files of DIR, by X-Accel-Redirect: /URL/FILE or X-Sendfile: DIR/FILE; clients
+    /// cannot ask for them; repeatable [default: none]
+    #[arg(long, value_name = "/URL=DIR", value_parser = mount)]
+    pub accel: Vec<Mount>,
+
     /// How long clients may keep a file whose name has no content hash
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "60s")]
     pub max_age: Duration,

@@ -141,6 +141,7 @@ fn settings(options: Options, chdir: Option<PathBuf>, host: &Host) -> Settings {
         static_files: StaticFiles {
             mounts: static_files.mounts.into_iter().chain(static_files.static_root.into_iter().map(root)).collect(),
             spa: static_files.spa,
+            accel: static_files.accel,
             max_age: static_files.max_age,
             memory: host.static_memory(),
         },

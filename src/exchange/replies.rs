@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use super::budget::Permit;
 use super::file_slice::FileSlice;
+use super::named_file::NamedFile;
 use super::response::Reader;
 use super::ticket::{Ticket, Waiting};
 use crate::semantics::fault::Fault;
@@ -44,6 +45,8 @@ pub enum ReplyBody {
     Pipe { reader: Reader, len: Option<u64> },
     /// A real file that `wsgi.file_wrapper` handed over.
     File(FileSlice),
+    /// Not given: the application named a file instead.
+    Named(Box<NamedFile>),
 }
 
 /// What becomes of a job.

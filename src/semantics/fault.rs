@@ -88,6 +88,24 @@ impl Fault {
         Self::new(Blame::App, StatusCode::INTERNAL_SERVER_ERROR, "app-raised")
     }
 
+    /// The file that the application named is not there, or not one to be read.
+    #[must_use]
+    pub const fn accel_missing() -> Self {
+        Self::new(Blame::App, StatusCode::NOT_FOUND, "accel-missing")
+    }
+
+    /// The file that the application named is outside of what `--accel` allows.
+    #[must_use]
+    pub const fn accel_outside() -> Self {
+        Self::new(Blame::App, StatusCode::NOT_FOUND, "accel-outside")
+    }
+
+    /// A file could not be opened although it is there.
+    #[must_use]
+    pub const fn file_failed() -> Self {
+        Self::new(Blame::Server, StatusCode::INTERNAL_SERVER_ERROR, "file-failed")
+    }
+
     /// A job was dropped without an answer, or the server itself failed.
     #[must_use]
     pub const fn internal() -> Self {

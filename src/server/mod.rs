@@ -152,9 +152,10 @@ pub fn check(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
     let found = framework::found(py, &loaded.callable, &settings.serve.root_path);
     let mounts = found.complete(&settings.static_files, resolved.is_named("max-age")).mounts;
     let mut lines = vec![format!("application  {}", loaded.name)];
-    for mount in mounts {
+    let named = settings.static_files.accel.iter().map(|mount| ("accel", mount));
+    for (option, mount) in mounts.iter().map(|mount| ("static", mount)).chain(named) {
         let missing = if mount.dir.is_dir() { "" } else { "  (warning: the directory does not exist)" };
-        lines.push(format!("static       {mount}{missing}"));
+        lines.push(format!("{option:<11}  {mount}{missing}"));
     }
     lines.push(format!("sizing       {}\n", resolved.sizing));
     lines.extend(table(&resolved.origins));
@@ -281,7 +282,8 @@ fn start_pool(
         let callable = loaded.callable.bind(py);
         let (root_path, threads) = (&settings.serve.root_path, settings.serve.threads);
         let (spool, metrics) = (shared.spool.clone(), Arc::clone(&shared.metrics));
-        let application = Application::new(py, callable, root_path, threads, spool, metrics)?;
+        let may_name_files = !settings.static_files.accel.is_empty();
+        let application = Application::new(py, callable, root_path, threads, spool, metrics, may_name_files)?;
         // What is imported by now lives as long as the process: later collections need not look at it.
         py.import("gc")?.call_method0("freeze")?;
         let run: Arc<pool::Run> = Arc::new(move |py, job| application.run(py, job));

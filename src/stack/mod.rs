@@ -16,6 +16,7 @@ use crate::exchange::Client;
 use crate::static_files::StaticFiles;
 use crate::telemetry::metrics::Metrics;
 
+pub mod accel;
 pub mod guard;
 pub mod identify;
 pub mod observe;
@@ -65,6 +66,8 @@ pub fn stack(
         .layer(panic_net::PanicNetLayer)
         // answers what the stream refused; refuses what no application should see: CONNECT, bad targets
         .layer(guard::GuardLayer::new(turns))
+        // answers with the file that the application named instead of a body
+        .layer(accel::AccelLayer::new(front))
         // the health path, static files, or the application
         .service(route::Route::new(front, client))
 }

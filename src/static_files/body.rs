@@ -88,6 +88,14 @@ impl StaticBody {
     }
 }
 
+impl From<String> for StaticBody {
+    fn from(text: String) -> Self {
+        let mut body = Self::empty();
+        body.push_bytes(text.into());
+        body
+    }
+}
+
 impl Park for StaticBody {
     fn poll_parked(&mut self, cx: &mut Context<'_>) {
         // What lies in memory is there for every client.

@@ -3,16 +3,19 @@
 //!
 //! The request's way: `service` (whose turn is it) → `catalog` (one look-up) → `asset` (which variant) → `respond`
 //! (which answer) → `body` (bytes). The start's way: `walk` → `scan` → `content`, `manifest` → `asset` → `catalog`.
-//! `compress` is the command that writes `siblings` and `digests`. Called by `server` and `stack`; knows nothing of
-//! Python or of the app.
+//! `compress` is the command that writes `siblings` and `digests`. A file that the application names goes `accel` (where)
+//! → `beneath` (open) → `live` → `respond`. Called by `server` and `stack`; knows nothing of Python or of the app.
 
+mod accel;
 mod asset;
+mod beneath;
 mod body;
 mod catalog;
 mod compress;
 mod content;
 mod digests;
 mod immutable;
+mod live;
 mod manifest;
 mod parallel;
 mod replace;
@@ -24,6 +27,7 @@ mod siblings;
 mod tests;
 mod walk;
 
+pub use accel::Accel;
 pub use body::StaticBody;
 pub use compress::{CompressError, CompressReport, Mode, Progress, compress};
 pub use service::{MountReport, StaticFiles};

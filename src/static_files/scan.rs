@@ -207,7 +207,7 @@ fn load(file: &Candidate, framework: &Found, max_age: &HeaderValue) -> Option<As
 /// The date to send. RFC 9110 §8.8.2.1: never later than now. None for files of 1980 and before: builds made
 /// reproducible give every file one date (zero, or the first that ZIP knows), by which each later version would look
 /// unmodified.
-fn last_modified(modified: SystemTime, now: SystemTime) -> Option<LastModified> {
+pub fn last_modified(modified: SystemTime, now: SystemTime) -> Option<LastModified> {
     let credible = SystemTime::UNIX_EPOCH + Duration::from_hours(11 * 365 * 24);
     if modified < credible { None } else { LastModified::new(modified.min(now)) }
 }

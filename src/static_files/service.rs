@@ -9,6 +9,7 @@ use http::header::VARY;
 use http::{HeaderMap, HeaderValue, Method, Response};
 use tracing::warn;
 
+use super::accel::Accel;
 use super::asset::Asset;
 use super::body::StaticBody;
 use super::catalog::{Catalog, Lookup};
@@ -29,6 +30,8 @@ pub struct StaticFiles {
     root_path: String,
     /// What is answered where nothing else is (`--spa`).
     spa: Option<Arc<Asset>>,
+    /// What the application may answer with (`--accel`).
+    accel: Option<Arc<Accel>>,
 }
 
 /// What a mount holds, for the ready line.
@@ -54,7 +57,14 @@ impl StaticFiles {
         if settings.spa && spa.is_none() {
             warn!("--spa answers with index.html of --static-root, and there is none; paths nobody knows are 404");
         }
-        Self { catalog, mounts, root_path: root_path.to_owned(), spa }
+        let accel = Accel::open(&settings.accel).map(Arc::new);
+        Self { catalog, mounts, root_path: root_path.to_owned(), spa, accel }
+    }
+
+    /// The directories whose files the application may answer with, if there are any.
+    #[must_use]
+    pub fn accel(&self) -> Option<&Arc<Accel>> {
+        self.accel.as_ref()
     }
 
     /// Whether there is no mount at all, so that asking is needless.

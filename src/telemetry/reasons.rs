@@ -35,7 +35,15 @@ pub const REASONS: &[(&str, &str)] = &[
     ("app-short-body", "the application gave less than its Content-Length; the connection was closed"),
     ("app-long-body", "the application gave more than its Content-Length; the rest was cut"),
     ("app-close-raised", "`close()` of a response raised; the client has the whole response"),
-    ("file-failed", "a file of the response could not be read to its end; the connection was closed"),
+    ("accel-missing", "the file that the application named is not there, or not one to be read (`--accel`)"),
+    (
+        "accel-outside",
+        "the file that the application named is in none of the directories of `--accel`, or leads out of them",
+    ),
+    (
+        "file-failed",
+        "a file of the response could not be opened (500), or not be read to its end (the connection was closed)",
+    ),
     ("write-timeout", "the client took nothing of its response for `--write-timeout`"),
     ("client-gone", "the client left before the end of its response"),
     ("drain-timeout", "the request was cut off when `--graceful-timeout` was over"),

@@ -17,7 +17,7 @@ use super::file_wrapper::{FileWrapper, as_bytes};
 use super::input::Input;
 use super::reply::{Flow, Response};
 use super::start_response::{StartResponse, not_bytes};
-use crate::exchange::{Job, Spool};
+use crate::exchange::{Asked, Job, Spool};
 use crate::python::interrupt::RequestTimeout;
 use crate::semantics::fault::Fault;
 use crate::semantics::path::in_ascii;
@@ -29,11 +29,14 @@ pub struct Application {
     environ: EnvironFactory,
     spool: Spool,
     metrics: Arc<Metrics>,
+    /// `--accel`: it may name files to answer with.
+    may_name_files: bool,
 }
 
 impl Application {
     /// `callable` answers requests below `root_path`; `threads` is what `wsgi.multithread` must tell. What it does wrong
-    /// without the front's noticing is counted in `metrics`.
+    /// without the front's noticing is counted in `metrics`. It may name files to answer with (`--accel`) if
+    /// `may_name_files`.
     ///
     /// # Errors
     /// Only what allocating Python objects raises.
@@ -44,6 +47,7 @@ impl Application {
         threads: usize,
         spool: Spool,
         metrics: Arc<Metrics>,
+        may_name_files: bool,
     ) -> PyResult<Self> {
         let template = PyDict::new(py);
         template.set_item("wsgi.version", (1, 0))?;
@@ -56,12 +60,12 @@ impl Application {
         template.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
         template.set_item("SERVER_SOFTWARE", concat!("monopod/", env!("CARGO_PKG_VERSION")))?;
         let environ = EnvironFactory::new(py, &template, root_path, Arc::clone(&metrics))?;
-        Ok(Self { callable: callable.clone().unbind(), environ, spool, metrics })
+        Ok(Self { callable: callable.clone().unbind(), environ, spool, metrics, may_name_files })
     }
 
     /// Answers `job`, always.
     pub fn run(&self, py: Python<'_>, job: Job) {
-        let Job { head, body, reply, .. } = job;
+        let Job { mut head, body, reply, .. } = job;
         if reply.is_abandoned() {
             return;
         }
@@ -77,6 +81,11 @@ impl Application {
             let environ = self.environ.build(py, &head, body_len, input.stream())?;
             let disconnected = start_response.getattr(intern!(py, "client_disconnected"))?;
             environ.set_item(intern!(py, "monopod.client_disconnected"), disconnected)?;
+            if self.may_name_files {
+                let headers = std::mem::take(&mut head.parts.headers);
+                let asked = Asked { method: head.parts.method.clone(), headers };
+                start_response.get().lock()?.let_name_files(asked);
+            }
             let served = self.serve(py, environ, &start_response);
             input.close();
             served

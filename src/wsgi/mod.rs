@@ -3,6 +3,7 @@
 //! `server` builds one [`call::Application`] and hands its `run` to the pool. May use pyo3 and `exchange`;
 //! never sockets, never hyper, never the pool.
 
+pub mod accel;
 pub mod call;
 pub mod environ;
 pub mod errors;

@@ -2,7 +2,8 @@
 //!
 //! The first non-empty chunk commits status and headers (PEP 3333, "The start_response() Callable"). A body that
 //! is known to be complete then leaves in one piece with the batch; any other goes through the response pipe,
-//! head first. Content-Length is held to: more is cut and logged, less closes the connection.
+//! head first. Content-Length is held to: more is cut and logged, less closes the connection. Where the application
+//! names a file instead, or no body is due, nothing of its body is taken and its iteration ends.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -11,9 +12,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use pyo3::prelude::*;
 
+use super::accel::Accel;
 use crate::exchange::replies::{Reply, ReplyBody, ReplyHandle};
-use crate::exchange::response::{Writer, pipe};
-use crate::exchange::{FileSlice, Permit, Spool};
+use crate::exchange::response::{Writer, pipe, shallow_pipe};
+use crate::exchange::{Asked, FileSlice, NamedFile, Permit, Spool};
 use crate::semantics::fault::Fault;
 use crate::telemetry::metrics::Metrics;
 
@@ -25,6 +27,8 @@ pub struct Head {
     pub headers: HeaderMap,
     /// Content-Length, where the application declared one.
     pub declared: Option<u64>,
+    /// What it says to the server.
+    pub accel: Accel,
 }
 
 /// A complete body of at most so many bytes is not counted against the budget: a connection costs as much.
@@ -48,12 +52,16 @@ pub struct Response {
     spool: Spool,
     metrics: Arc<Metrics>,
     head_request: bool,
+    /// The request, where the application may name a file for an answer to it (`--accel`).
+    asked: Option<Asked>,
     /// `start_response` was called.
     attempted: bool,
     head: Option<Head>,
     writer: Option<Writer>,
     declared: Option<u64>,
     sent: u64,
+    /// What there is of a body is not for the client.
+    bodiless: bool,
     /// That there was too much has been said.
     has_warned: Cell<bool>,
 }
@@ -67,13 +75,26 @@ impl Response {
             spool,
             metrics,
             head_request,
+            asked: None,
             attempted: false,
             head: None,
             writer: None,
             declared: None,
             sent: 0,
+            bodiless: false,
             has_warned: Cell::new(false),
         }
+    }
+
+    /// The application may name a file for an answer to what was `asked`.
+    pub fn let_name_files(&mut self, asked: Asked) {
+        self.asked = Some(asked);
+    }
+
+    /// The application may name a file.
+    #[must_use]
+    pub fn may_name_files(&self) -> bool {
+        self.asked.is_some()
     }
 
     /// `start_response` was called, and successfully.
@@ -140,7 +161,7 @@ impl Response {
     pub fn complete(&mut self, py: Python<'_>, chunks: &[&[u8]]) {
         let total: usize = chunks.iter().map(|chunk| chunk.len()).sum();
         if let Some(head) = &mut self.head {
-            if is_bodiless(head.status) || (self.head_request && total == 0) {
+            if head.is_bodiless() || (self.head_request && total == 0) {
                 self.commit_bodiless();
             } else {
                 let declared = head.declare(total as u64);
@@ -178,7 +199,7 @@ impl Response {
     pub fn file(&mut self, slice: FileSlice) {
         let Some(head) = &mut self.head else { return };
         let declared = head.declare(slice.remaining());
-        if self.head_request || is_bodiless(head.status) {
+        if self.head_request || head.is_bodiless() {
             self.commit_bodiless();
         } else {
             self.commit(ReplyBody::File(slice.with_len(declared)));
@@ -228,8 +249,10 @@ impl Response {
 
     fn push(&mut self, py: Python<'_>, chunk: &[u8]) -> Flow {
         let Some(writer) = &self.writer else {
-            // A complete answer is out already: anything more is more than Content-Length.
-            self.warn_cut();
+            if !self.bodiless {
+                // A complete answer is out already: anything more is more than Content-Length.
+                self.warn_cut();
+            }
             return Flow::Enough;
         };
         let fitting = self.fit(chunk);
@@ -288,21 +311,29 @@ impl Response {
     }
 
     fn is_bodiless(&self, head: &Head) -> bool {
-        self.head_request || is_bodiless(head.status)
+        self.head_request || head.is_bodiless()
     }
 
     fn commit_bodiless(&mut self) {
-        if let Some(head) = &mut self.head
-            && head.status == StatusCode::NO_CONTENT
-        {
-            // RFC 9110 §8.6: no Content-Length with 204.
-            head.headers.remove(header::CONTENT_LENGTH);
+        self.bodiless = true;
+        let mut body = ReplyBody::Full(Bytes::new(), None);
+        if let Some(head) = &mut self.head {
+            if head.status == StatusCode::NO_CONTENT {
+                // RFC 9110 §8.6: no Content-Length with 204.
+                head.headers.remove(header::CONTENT_LENGTH);
+            }
+            if !is_bodiless(head.status)
+                && let (Some(name), Some(asked)) = (head.accel.file.take(), self.asked.take())
+            {
+                body = ReplyBody::Named(Box::new(NamedFile { name, asked }));
+            }
         }
-        self.commit(ReplyBody::Full(Bytes::new(), None));
+        self.commit(body);
     }
 
     fn open_pipe(&mut self) {
-        let (writer, reader) = pipe(&self.spool);
+        let unbuffered = self.head.as_ref().is_some_and(|head| head.accel.unbuffered);
+        let (writer, reader) = if unbuffered { shallow_pipe(&self.spool) } else { pipe(&self.spool) };
         let len = self.declared;
         self.writer = Some(writer);
         let (Some(handle), Some(head)) = (self.handle.take(), self.head.take()) else { return };
@@ -324,6 +355,11 @@ impl Head {
             self.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
             len
         })
+    }
+
+    /// Nothing of the application's body is for the client.
+    fn is_bodiless(&self) -> bool {
+        self.accel.file.is_some() || is_bodiless(self.status)
     }
 
     fn reply(self, body: ReplyBody) -> Reply {

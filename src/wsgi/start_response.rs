@@ -12,6 +12,7 @@ use pyo3::exceptions::{PyConnectionAbortedError, PyRuntimeError, PyTypeError, Py
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
 
+use super::accel::Accel;
 use super::file_wrapper::as_bytes;
 use super::reply::{Head, Response};
 use crate::exchange::Ticket;
@@ -50,7 +51,8 @@ impl StartResponse {
             }
             _ => {}
         }
-        response.start(checked(status, response_headers)?);
+        let head = checked(status, response_headers, response.may_name_files())?;
+        response.start(head);
         drop(response);
         Ok(Write { start_response: this.unbind() })
     }
@@ -114,8 +116,9 @@ fn raised(exc_info: &Bound<'_, PyTuple>) -> PyErr {
     }
 }
 
-fn checked(status: &Bound<'_, PyString>, headers: &Bound<'_, PyList>) -> PyResult<Head> {
+fn checked(status: &Bound<'_, PyString>, headers: &Bound<'_, PyList>, may_name_files: bool) -> PyResult<Head> {
     let (status, reason) = checked_status(status)?;
+    let mut accel = Accel::default();
     let mut map = HeaderMap::with_capacity(headers.len() + 2);
     let mut declared = None;
     for item in headers.iter() {
@@ -127,8 +130,14 @@ fn checked(status: &Bound<'_, PyString>, headers: &Bound<'_, PyList>) -> PyResul
         let (Ok(name), Ok(value)) = (name.cast::<PyString>(), value.cast::<PyString>()) else {
             return Err(PyTypeError::new_err("header names and values must be str (PEP 3333)"));
         };
-        let name = header_name(name.to_str()?)?;
-        let value = header_value(&name, value.to_str()?)?;
+        let (name, text) = (header_name(name.to_str()?)?, value.to_str()?);
+        if accel.take(name.as_str(), text, may_name_files) {
+            if text.contains(|c: char| c.is_ascii_control() && c != '\t') {
+                return Err(bad_value(&name));
+            }
+            continue;
+        }
+        let value = header_value(&name, text)?;
         if is_hop_by_hop(&name) {
             tracing::warn!(
                 header = name.as_str(),
@@ -148,7 +157,11 @@ fn checked(status: &Bound<'_, PyString>, headers: &Bound<'_, PyList>) -> PyResul
             map.append(name, value);
         }
     }
-    Ok(Head { status, reason, headers: map, declared })
+    if accel.file.is_some() {
+        // Of a body that nobody will see.
+        declared = None;
+    }
+    Ok(Head { status, reason, headers: map, declared, accel })
 }
 
 fn checked_status(status: &Bound<'_, PyString>) -> PyResult<(StatusCode, Option<Bytes>)> {
@@ -183,11 +196,13 @@ fn header_value(name: &HeaderName, text: &str) -> PyResult<HeaderValue> {
     } else {
         latin_1(text).and_then(|bytes| HeaderValue::from_bytes(&bytes).ok())
     };
-    checked.ok_or_else(|| {
-        PyValueError::new_err(format!(
-            "the value of response header {name} has a control character or one outside latin-1 (RFC 9110 §5.5)"
-        ))
-    })
+    checked.ok_or_else(|| bad_value(name))
+}
+
+fn bad_value(name: &HeaderName) -> PyErr {
+    PyValueError::new_err(format!(
+        "the value of response header {name} has a control character or one outside latin-1 (RFC 9110 §5.5)"
+    ))
 }
 
 fn content_length(value: &HeaderValue) -> PyResult<u64> {
@@ -198,7 +213,8 @@ fn content_length(value: &HeaderValue) -> PyResult<u64> {
 }
 
 /// One byte a character; `None` when a character has none.
-fn latin_1(text: &str) -> Option<Vec<u8>> {
+#[must_use]
+pub(super) fn latin_1(text: &str) -> Option<Vec<u8>> {
     text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect()
 }
 

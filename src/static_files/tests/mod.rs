@@ -1,5 +1,6 @@
 //! The room from outside: a directory on disk, a request, an answer. One file a promise.
 
+mod accel;
 mod compress;
 mod conditions;
 mod digests;
@@ -61,7 +62,8 @@ impl Site {
 fn open(mounts: &[(&str, &Path)], memory: u64) -> StaticFiles {
     let mount = |(url, dir): &(&str, &Path)| settings::Mount { url: (*url).to_owned(), dir: dir.to_path_buf() };
     let mounts = mounts.iter().map(mount).collect();
-    let settings = settings::StaticFiles { mounts, spa: false, max_age: Duration::from_mins(1), memory };
+    let settings =
+        settings::StaticFiles { mounts, spa: false, accel: Vec::new(), max_age: Duration::from_mins(1), memory };
     StaticFiles::open(&settings, &Found::default(), "")
 }
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 from wsgiref.validate import validator
 
+import accel
 import bodies
 import errors
 import files
@@ -17,7 +18,7 @@ import lasting
 import requests_seen
 import threads_seen
 
-ROOMS = (requests_seen, heads, bodies, files, errors, threads_seen, lasting)
+ROOMS = (requests_seen, heads, bodies, files, errors, threads_seen, lasting, accel)
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
