@@ -83,6 +83,7 @@ mod tests {
             spa: false,
             accel: Vec::new(),
             max_age: Duration::from_mins(1),
+            headers_file: None,
             memory: 1,
         };
         let found = Found {

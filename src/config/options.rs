@@ -138,6 +138,11 @@ pub struct StaticOptions {
     /// How long clients may keep a file whose name has no content hash
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "60s")]
     pub max_age: Duration,
+
+    /// Rules that set and remove headers of static files by their path, in the form of Netlify's and Cloudflare's _headers
+    /// [default: the _headers of --static-root, where there is one]
+    #[arg(long, value_name = "FILE")]
+    pub headers_file: Option<PathBuf>,
 }
 
 /// What a client may cost.

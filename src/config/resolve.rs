@@ -143,6 +143,7 @@ fn settings(options: Options, chdir: Option<PathBuf>, host: &Host) -> Settings {
             spa: static_files.spa,
             accel: static_files.accel,
             max_age: static_files.max_age,
+            headers_file: static_files.headers_file,
             memory: host.static_memory(),
         },
         limits: Limits {

@@ -138,6 +138,9 @@ pub struct StaticFiles {
     pub accel: Vec<Mount>,
     /// `max-age` of files whose name carries no content hash (`--max-age`).
     pub max_age: Duration,
+    /// Rules for headers (`--headers-file`), relative to the working directory after `chdir`; it may not exist. `None`: the
+    /// `_headers` of `--static-root`, where there is one.
+    pub headers_file: Option<PathBuf>,
     /// Bytes of assets kept in memory: an eighth of the memory limit, from 16 MiB to 256 MiB.
     pub memory: u64,
 }

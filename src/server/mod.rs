@@ -30,7 +30,7 @@ use crate::python::crew::{Order, Seats};
 use crate::python::watch::Watch;
 use crate::python::{framework, load, pool, shutdown};
 use crate::stack::observe::InFlight;
-use crate::static_files::StaticFiles;
+use crate::static_files::{HeadersFile, StaticFiles};
 use crate::sys::process::exit_now;
 use crate::sys::signals::Dispositions;
 use crate::telemetry::metrics::Metrics;
@@ -57,6 +57,10 @@ pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
         tracing::warn!("{note}");
     }
     tracing::debug!("{}", resolved.sizing);
+    let headers = HeadersFile::open(&settings.static_files)?;
+    for warning in &headers.warnings {
+        tracing::warn!("{warning}");
+    }
     let mut listeners = Vec::new();
     for bind in &settings.serve.bind {
         listeners.extend(listen::bind(bind, "--bind", settings.serve.backlog)?);
@@ -90,7 +94,7 @@ pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
     let loaded = load_keeping_signals(py, settings)?;
     let found = framework::found(py, &loaded.callable, &settings.serve.root_path);
     let static_settings = found.complete(&settings.static_files, resolved.is_named("max-age"));
-    let static_files = py.detach(|| StaticFiles::open(&static_settings, &found, &settings.serve.root_path));
+    let static_files = py.detach(|| StaticFiles::open(&static_settings, &found, &headers, &settings.serve.root_path));
     let mut pool = start_pool(py, settings, &loaded, &shared)?;
 
     let line = ready_line(settings, &listeners, &loaded.name, &static_files);
@@ -148,6 +152,7 @@ fn load_keeping_signals(py: Python<'_>, settings: &Settings) -> Result<load::Loa
 /// Why the server would not start.
 pub fn check(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartError> {
     let settings = &resolved.settings;
+    let headers = HeadersFile::open(&settings.static_files)?;
     let loaded = load_keeping_signals(py, settings)?;
     let found = framework::found(py, &loaded.callable, &settings.serve.root_path);
     let mounts = found.complete(&settings.static_files, resolved.is_named("max-age")).mounts;
@@ -157,9 +162,12 @@ pub fn check(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
         let missing = if mount.dir.is_dir() { "" } else { "  (warning: the directory does not exist)" };
         lines.push(format!("{option:<11}  {mount}{missing}"));
     }
+    if let Some(path) = &headers.path {
+        lines.push(format!("headers      {} (rules: {})", path.display(), headers.rules.len()));
+    }
     lines.push(format!("sizing       {}\n", resolved.sizing));
     lines.extend(table(&resolved.origins));
-    lines.extend(resolved.notes.iter().map(|note| format!("warning: {note}")));
+    lines.extend(resolved.notes.iter().chain(&headers.warnings).map(|note| format!("warning: {note}")));
     console::print(&lines.join("\n"));
     shutdown::finish(py, &[], THREADS_END);
     exit_now(0)

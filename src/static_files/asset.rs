@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderValue};
 use super::content::{Content, Loaded};
 use crate::semantics::accept_encoding::{AcceptEncoding, Coding};
 use crate::semantics::etag::EntityTag;
+use crate::semantics::header_rules::HeaderChanges;
 use crate::semantics::preconditions::LastModified;
 
 /// The codings a sibling file may have, and how its name then ends.
@@ -23,6 +24,8 @@ pub const SIBLINGS: [(Coding, &str); 3] = [(Coding::Br, ".br"), (Coding::Zstd, "
 pub struct Asset {
     identity: Variant,
     encoded: Box<[Variant]>,
+    /// The headers that answer OPTIONS, where a rule opens the asset to another origin.
+    preflight: Option<Box<HeaderMap>>,
 }
 
 /// One representation: of an asset, or a file that the application named.
@@ -65,7 +68,29 @@ impl Asset {
         Ok(Self {
             identity: variant((Coding::Identity, identity))?,
             encoded: encoded.into_iter().map(variant).collect::<Result<_, _>>()?,
+            preflight: None,
         })
+    }
+
+    /// The asset with its headers changed by the operator's rules.
+    pub fn with(mut self, changes: &HeaderChanges) -> Self {
+        if changes.is_empty() {
+            return self;
+        }
+        for variant in self.encoded.iter_mut().chain([&mut self.identity]) {
+            changes.apply(&mut variant.headers);
+            changes.apply_to_not_modified(&mut variant.not_modified);
+            if let Some(content_type) = changes.value(&CONTENT_TYPE) {
+                variant.content_type = content_type.clone();
+            }
+        }
+        self.preflight = changes.preflight().map(Box::new);
+        self
+    }
+
+    /// The headers of a 204 to OPTIONS; None: it is not answered.
+    pub fn preflight(&self) -> Option<&HeaderMap> {
+        self.preflight.as_deref()
     }
 
     /// The variant this client wants most.

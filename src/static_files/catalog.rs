@@ -41,6 +41,11 @@ pub enum Lookup<'a> {
     Outside,
 }
 
+/// The directory that a file stands for, if `index` is the name of such files.
+pub fn directory_of<'a>(path: &'a str, index: Option<&str>) -> Option<&'a str> {
+    path.strip_suffix(index?).filter(|directory| directory.ends_with('/'))
+}
+
 impl Catalog {
     /// An empty catalog for mounts at these URL prefixes, each of which starts and ends with `/`. A file with the name
     /// `index` stands for its directory.
@@ -59,8 +64,7 @@ impl Catalog {
     /// Adds an asset; the first of two with the same path stays. False: it did not get in.
     pub fn insert(&mut self, path: &str, asset: Asset) -> bool {
         let asset = Arc::new(asset);
-        let directory = self.index.as_deref().and_then(|index| path.strip_suffix(index));
-        if let Some(directory) = directory.filter(|directory| directory.ends_with('/')) {
+        if let Some(directory) = directory_of(path, self.index.as_deref()) {
             self.put(directory, Item::Asset(Arc::clone(&asset)));
             if let Some(bare) = directory.strip_suffix('/').filter(|bare| !bare.is_empty()) {
                 self.put(bare, Item::Directory);

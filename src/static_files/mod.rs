@@ -2,7 +2,7 @@
 //! name says so.
 //!
 //! The request's way: `service` (whose turn is it) → `catalog` (one look-up) → `asset` (which variant) → `respond`
-//! (which answer) → `body` (bytes). The start's way: `walk` → `scan` → `content`, `manifest` → `asset` → `catalog`.
+//! (which answer) → `body` (bytes). The start's way: `headers_file`; `walk` → `scan` → `content`, `manifest` → `asset` → `catalog`.
 //! `compress` is the command that writes `siblings` and `digests`. A file that the application names goes `accel` (where)
 //! → `beneath` (open) → `live` → `respond`. Called by `server` and `stack`; knows nothing of Python or of the app.
 
@@ -14,6 +14,7 @@ mod catalog;
 mod compress;
 mod content;
 mod digests;
+mod headers_file;
 mod immutable;
 mod live;
 mod manifest;
@@ -30,4 +31,5 @@ mod walk;
 pub use accel::Accel;
 pub use body::StaticBody;
 pub use compress::{CompressError, CompressReport, Mode, Progress, compress};
+pub use headers_file::HeadersFile;
 pub use service::{MountReport, StaticFiles};

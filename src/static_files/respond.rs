@@ -57,6 +57,19 @@ pub fn method_not_allowed(method: &Method) -> Response<StaticBody> {
     refusal(StatusCode::METHOD_NOT_ALLOWED, method, Some((ALLOW, HeaderValue::from_static("GET, HEAD"))))
 }
 
+/// Answers another method than GET and HEAD for an asset: OPTIONS, where a rule opens it to another origin.
+pub fn other_method(asset: &Asset, method: &Method) -> Response<StaticBody> {
+    match asset.preflight() {
+        Some(headers) if *method == Method::OPTIONS => {
+            build(StatusCode::NO_CONTENT, headers.clone(), StaticBody::empty())
+        }
+        Some(headers) => {
+            refusal(StatusCode::METHOD_NOT_ALLOWED, method, headers.get(ALLOW).map(|allow| (ALLOW, allow.clone())))
+        }
+        None => method_not_allowed(method),
+    }
+}
+
 /// 206 or 416; None when there is no range to honour.
 fn ranged(variant: &Variant, method: &Method, headers: &HeaderMap) -> Option<Response<StaticBody>> {
     let mut fields = headers.get_all(RANGE).iter();

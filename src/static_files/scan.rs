@@ -9,9 +9,10 @@ use http::HeaderValue;
 use tracing::warn;
 
 use super::asset::{Asset, SIBLINGS, Traits};
-use super::catalog::Catalog;
+use super::catalog::{Catalog, directory_of};
 use super::content::{Content, Keep};
 use super::digests::Digests;
+use super::headers_file::is_for_the_server;
 use super::manifest::{Manifests, Unreadable};
 use super::parallel;
 use super::service::MountReport;
@@ -19,6 +20,7 @@ use super::walk::{self, Reason, Tree, walk};
 use crate::config::Found;
 use crate::config::settings::{Mount, StaticFiles};
 use crate::semantics::accept_encoding::Coding;
+use crate::semantics::header_rules::HeaderRules;
 use crate::semantics::media_types::{content_type, is_font, with_charset};
 use crate::semantics::preconditions::LastModified;
 use crate::semantics::printable::printable;
@@ -33,7 +35,7 @@ const MAX_DESCRIPTORS: usize = 256;
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
 /// Reads every mount into one catalog.
-pub fn scan(settings: &StaticFiles, framework: &Found) -> (Catalog, Vec<MountReport>) {
+pub fn scan(settings: &StaticFiles, framework: &Found, rules: &HeaderRules) -> (Catalog, Vec<MountReport>) {
     let mut catalog = Catalog::new(settings.mounts.iter().map(|mount| mount.url.as_str()), framework.index());
     let trees = parallel::map(&settings.mounts, parallel::threads(), read_tree);
     let mut files = Vec::new();
@@ -48,7 +50,7 @@ pub fn scan(settings: &StaticFiles, framework: &Found) -> (Catalog, Vec<MountRep
     let seconds = settings.max_age.as_secs();
     let max_age = HeaderValue::try_from(format!("public, max-age={seconds}"));
     let max_age = max_age.unwrap_or(HeaderValue::from_static("no-cache"));
-    let assets = parallel::map(&files, parallel::threads(), |file| load(file, framework, &max_age));
+    let assets = parallel::map(&files, parallel::threads(), |file| load(file, framework, &max_age, rules));
 
     let report = |mount: &Mount| MountReport { url: mount.url.clone(), dir: mount.dir.clone(), assets: 0, bytes: 0 };
     let mut reports: Vec<MountReport> = settings.mounts.iter().map(report).collect();
@@ -142,7 +144,10 @@ fn pair(mount: usize, settings: &Mount, framework: &Found, mut tree: Tree) -> Ve
             Some(test) => test(&identity.path, &url),
             None => manifests.is_immutable(&name),
         };
-        candidates.push(Candidate { mount, url, immutable, identity: part(identity), encoded });
+        // With its siblings, which are no files of their own either.
+        if !is_for_the_server(&url) {
+            candidates.push(Candidate { mount, url, immutable, identity: part(identity), encoded });
+        }
     }
     if let Some(first) = stale.first() {
         let (count, dir, first) = (stale.len(), settings.dir.display(), first.to_string_lossy());
@@ -178,7 +183,7 @@ fn share_out(files: &mut [Candidate], memory: u64) {
     }
 }
 
-fn load(file: &Candidate, framework: &Found, max_age: &HeaderValue) -> Option<Asset> {
+fn load(file: &Candidate, framework: &Found, max_age: &HeaderValue, rules: &HeaderRules) -> Option<Asset> {
     let open = |found: &walk::Found, keep| match found.digest {
         Some(digest) => Content::load_known(&found.path, keep, found.size, digest),
         None => Content::load(&found.path, keep),
@@ -201,7 +206,10 @@ fn load(file: &Candidate, framework: &Found, max_age: &HeaderValue) -> Option<As
         cache_control: if file.immutable { &IMMUTABLE } else { max_age },
         last_modified: last_modified(file.identity.found.modified, SystemTime::now()),
     };
-    Asset::new(&traits, identity, encoded).ok()
+    let asset = Asset::new(&traits, identity, encoded).ok()?;
+    // An index has two URLs.
+    let paths: Vec<&str> = [&*file.url].into_iter().chain(directory_of(&file.url, framework.index())).collect();
+    Some(asset.with(&rules.at(&paths)))
 }
 
 /// The date to send. RFC 9110 §8.8.2.1: never later than now. None for files of 1980 and before: builds made

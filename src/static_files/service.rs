@@ -13,6 +13,7 @@ use super::accel::Accel;
 use super::asset::Asset;
 use super::body::StaticBody;
 use super::catalog::{Catalog, Lookup};
+use super::headers_file::HeadersFile;
 use super::{respond, scan};
 use crate::config::{Found, settings};
 use crate::semantics::accept::wants_html;
@@ -51,8 +52,8 @@ impl StaticFiles {
     /// Reads every mount, in parallel; blocks until done. A directory that is missing is warned of and serves nothing:
     /// its prefix still answers 404, so that a page without styles is not turned into a crash loop.
     #[must_use]
-    pub fn open(settings: &settings::StaticFiles, found: &Found, root_path: &str) -> Self {
-        let (catalog, mounts) = scan::scan(settings, found);
+    pub fn open(settings: &settings::StaticFiles, found: &Found, headers: &HeadersFile, root_path: &str) -> Self {
+        let (catalog, mounts) = scan::scan(settings, found, &headers.rules);
         let spa = settings.spa.then(|| catalog.asset(SPA_PAGE)).flatten();
         if settings.spa && spa.is_none() {
             warn!("--spa answers with index.html of --static-root, and there is none; paths nobody knows are 404");
@@ -102,6 +103,7 @@ impl StaticFiles {
             Lookup::Outside => None,
             // A directory of the app's namespace, which it may take forms at.
             _ if !reads && self.is_shared(known) => None,
+            Lookup::Hit(asset) if !reads => Some(respond::other_method(asset, method)),
             _ if !reads => Some(respond::method_not_allowed(method)),
             Lookup::Miss => Some(respond::not_found(method)),
             Lookup::Directory => Some(respond::slash(method, &self.root_path, known, query)),

@@ -7,6 +7,7 @@ mod digests;
 mod oracle;
 mod paths;
 mod ranges;
+mod rules;
 mod variants;
 
 use std::fs::{self, File};
@@ -19,7 +20,7 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use tempfile::TempDir;
 
-use super::{StaticBody, StaticFiles};
+use super::{HeadersFile, StaticBody, StaticFiles};
 use crate::config::{Found, settings};
 
 const LAST_MODIFIED: &str = "Tue, 14 Nov 2023 22:13:20 GMT";
@@ -62,9 +63,9 @@ impl Site {
 fn open(mounts: &[(&str, &Path)], memory: u64) -> StaticFiles {
     let mount = |(url, dir): &(&str, &Path)| settings::Mount { url: (*url).to_owned(), dir: dir.to_path_buf() };
     let mounts = mounts.iter().map(mount).collect();
-    let settings =
-        settings::StaticFiles { mounts, spa: false, accel: Vec::new(), max_age: Duration::from_mins(1), memory };
-    StaticFiles::open(&settings, &Found::default(), "")
+    let max_age = Duration::from_mins(1);
+    let settings = settings::StaticFiles { mounts, spa: false, accel: Vec::new(), max_age, headers_file: None, memory };
+    StaticFiles::open(&settings, &Found::default(), &HeadersFile::open(&settings).unwrap(), "")
 }
 
 fn request(
