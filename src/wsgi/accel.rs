@@ -19,7 +19,11 @@ impl Accel {
     /// (`--accel`); elsewhere these headers go on, to whoever in front understands them.
     pub fn take(&mut self, name: &str, value: &str, may_name_files: bool) -> bool {
         match name {
-            "x-accel-buffering" => self.unbuffered = value.trim().eq_ignore_ascii_case("no"),
+            "x-accel-buffering" => {
+                self.unbuffered = value.trim().eq_ignore_ascii_case("no");
+                // A proxy in front should not buffer either.
+                return false;
+            }
             _ if !may_name_files => return false,
             // As in nginx, the first of two counts; and it knows no X-Sendfile.
             "x-accel-redirect" => {
@@ -76,7 +80,7 @@ mod tests {
     fn buffering_is_switched_off_by_no_alone() {
         for (value, unbuffered) in [("no", true), (" No ", true), ("yes", false), ("off", false), ("", false)] {
             let (accel, taken) = heard(&[("x-accel-buffering", value)], false);
-            assert_eq!((accel.unbuffered, taken), (unbuffered, 1), "{value}");
+            assert_eq!((accel.unbuffered, taken), (unbuffered, 0), "{value}");
         }
     }
 }
