@@ -131,7 +131,8 @@ test-rust: $(PYTHON_FILE) ## cargo test (ARGS=…)
 
 .PHONY: test-wsgi
 test-wsgi: binary $(TEST_VENV)/.wheel ## stubs, and pytest over binary and wheel (ARGS=…)
-	$(stage) "stubtest" bash -c 'cd $(TARGET) && $(TEST_VENV)/bin/python -m mypy.stubtest monopod'
+	$(stage) "stubtest" bash -c 'cd $(TARGET) && DJANGO_SETTINGS_MODULE=django.conf.global_settings \
+		$(TEST_VENV)/bin/python -m mypy.stubtest monopod'
 	$(stage) "pytest" env MONOPOD_BINARY=$(BINARY) MONOPOD_WHEEL=$(TEST_VENV)/bin/monopod \
 		$(TEST_VENV)/bin/python -m pytest $(ARGS)
 

@@ -1,9 +1,10 @@
 """monopod: a WSGI server for containers, with its static files and slow clients in one process.
 
 The package is the face of the wheel: the command `monopod`, also `python -m monopod`. The server itself is native code
-in `monopod._monopod`.
+in `monopod._monopod`. `import monopod` imports no framework: what is for one is in `monopod.contrib`.
 """
 
+from monopod._monopod import CompressReport, compress
 from monopod._monopod import version as __version__
 
-__all__ = ["__version__"]
+__all__ = ["CompressReport", "__version__", "compress"]

@@ -1,0 +1,1 @@
+"""Integrations with frameworks, one package each. `import monopod` imports none of them."""

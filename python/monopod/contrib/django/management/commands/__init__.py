@@ -1,0 +1,1 @@
+"""Commands of the app, one a module."""
