@@ -16,7 +16,10 @@ pub type ImmutableTest = Arc<dyn Fn(&Path, &str) -> bool + Send + Sync>;
 /// See the module; nothing said is `None` or empty.
 #[derive(Clone, Default)]
 pub struct Found {
-    /// Django's `STATIC_ROOT` at `STATIC_URL`, the static folders of Flask and of its blueprints.
+    /// The application is being worked on (Django's `DEBUG`, Flask's `debug`): files are looked for when they are asked
+    /// for.
+    pub live: bool,
+    /// Django's `STATIC_ROOT` at `STATIC_URL` (with `DEBUG` what its finders find), the static folders of Flask and of its blueprints.
     pub mounts: Vec<Mount>,
     /// Directories whose files lie beside the application's pages (`WHITENOISE_ROOT`).
     pub roots: Vec<PathBuf>,

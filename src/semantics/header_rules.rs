@@ -27,7 +27,7 @@ const SHOWN: usize = 40;
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
 /// The rules of a file.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct HeaderRules {
     rules: Vec<Rule>,
 }
@@ -48,7 +48,7 @@ pub struct HeaderChanges {
     fields: Vec<(HeaderName, Option<HeaderValue>)>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Rule {
     pattern: PathPattern,
     removed: Vec<HeaderName>,

@@ -13,7 +13,7 @@ const LONGEST: usize = 2000;
 const SPLAT: &str = "splat";
 
 /// A pattern.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathPattern {
     /// What stands before the first wildcard: all of it, where there is none.
     prefix: Box<str>,

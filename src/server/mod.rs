@@ -310,7 +310,10 @@ fn ready_line(settings: &Settings, listeners: &[Listener], app: &str, static_fil
     let mounts: Vec<String> = static_files
         .mounts()
         .iter()
-        .map(|mount| format!(" static={}={} ({} files)", mount.url, mount.dir.display(), mount.assets))
+        .map(|mount| {
+            let files = mount.assets.map_or_else(|| "live".to_owned(), |assets| format!("{assets} files"));
+            format!(" static={}={} ({files})", mount.url, mount.dir.display())
+        })
         .collect();
     format!(
         "listening on {} pid={} app={app} threads={}{}",

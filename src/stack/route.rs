@@ -101,13 +101,15 @@ impl Service<Request<Incoming>> for Route {
         if let Some(health) = front.health.as_ref().filter(|health| health.path == request.uri().path()) {
             return RouteFuture::Answered { response: Some(health.answer(request.method())) };
         }
+        if front.static_files.is_live() {
+            let client = Arc::clone(request.extensions().get().unwrap_or(&self.client));
+            return RouteFuture::Looking { answer: Box::pin(look(Arc::clone(front), request, client)) };
+        }
         if !front.static_files.is_empty() {
             let path = below_root(request.uri().path(), &front.root_path);
             let query = request.uri().query();
             if let Some(response) = front.static_files.respond(request.method(), path, query, request.headers()) {
-                if !matches!(response.status(), StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) {
-                    front.metrics.static_hits.inc();
-                }
+                count(front, &response);
                 return RouteFuture::Answered { response: Some(response.map(FrontBody::Static)) };
             }
         }
@@ -125,6 +127,30 @@ impl Service<Request<Incoming>> for Route {
     }
 }
 
+fn count(front: &Front, response: &Response<StaticBody>) {
+    if !matches!(response.status(), StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) {
+        front.metrics.static_hits.inc();
+    }
+}
+
+/// The way of a request while the application is being worked on: first to the files as they are now.
+async fn look(front: Arc<Front>, request: Request<Incoming>, client: Arc<Client>) -> Response<FrontBody> {
+    let files = &front.static_files;
+    let (method, headers) = (request.method().clone(), request.headers().clone());
+    let path = below_root(request.uri().path(), &front.root_path);
+    if let Some(response) = files.look(&method, path, request.uri().query(), &headers).await {
+        count(&front, &response);
+        return response.map(FrontBody::Static);
+    }
+    match front.app.respond(request, client).await {
+        Ok(response) if response.status() == StatusCode::NOT_FOUND => match files.look_spa(&method, &headers).await {
+            Some(page) => page.map(FrontBody::Static),
+            None => response.map(FrontBody::App),
+        },
+        answer => answer.map_or_else(refusal, |response| response.map(FrontBody::App)),
+    }
+}
+
 pin_project! {
     /// See [`Route`].
     #[project = Projected]
@@ -136,6 +162,7 @@ pin_project! {
             // What is answered instead of a 404 of the application.
             spa: Option<Box<Response<StaticBody>>>,
         },
+        Looking { answer: Pin<Box<dyn Future<Output = Response<FrontBody>> + Send>> },
         Collecting { answer: Pin<Box<dyn Future<Output = Result<Response<AppBody>, Fault>> + Send>> },
     }
 }
@@ -155,6 +182,7 @@ impl Future for RouteFuture {
                 }
                 (answer, _) => answer,
             },
+            Projected::Looking { answer } => return answer.as_mut().poll(cx).map(Ok),
             Projected::Collecting { answer } => ready!(answer.as_mut().poll(cx)),
         };
         Poll::Ready(Ok(answer.map_or_else(refusal, |response| response.map(FrontBody::App))))

@@ -29,7 +29,7 @@ enum Item {
 }
 
 /// What a URL path is to the static files.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Lookup<'a> {
     /// This asset.
     Hit(&'a Asset),

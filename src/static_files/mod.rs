@@ -3,7 +3,8 @@
 //!
 //! The request's way: `service` (whose turn is it) → `catalog` (one look-up) → `asset` (which variant) → `respond`
 //! (which answer) → `body` (bytes). The start's way: `headers_file`; `walk` → `scan` → `content`, `manifest` → `asset` → `catalog`.
-//! `compress` is the command that writes `siblings` and `digests`. A file that the application names goes `accel` (where)
+//! `compress` is the command that writes `siblings` and `digests`. Where it is worked on, `lookup` takes the place of
+//! `catalog`. A file that the application names goes `accel` (where)
 //! → `beneath` (open) → `live` → `respond`. Called by `server` and `stack`; knows nothing of Python or of the app.
 
 mod accel;
@@ -17,6 +18,7 @@ mod digests;
 mod headers_file;
 mod immutable;
 mod live;
+mod lookup;
 mod manifest;
 mod parallel;
 mod replace;

@@ -10,7 +10,7 @@ use tracing::warn;
 
 use super::asset::{Asset, SIBLINGS, Traits};
 use super::catalog::{Catalog, directory_of};
-use super::content::{Content, Keep};
+use super::content::{Content, Keep, Loaded};
 use super::digests::Digests;
 use super::headers_file::is_for_the_server;
 use super::manifest::{Manifests, Unreadable};
@@ -52,14 +52,16 @@ pub fn scan(settings: &StaticFiles, framework: &Found, rules: &HeaderRules) -> (
     let max_age = max_age.unwrap_or(HeaderValue::from_static("no-cache"));
     let assets = parallel::map(&files, parallel::threads(), |file| load(file, framework, &max_age, rules));
 
-    let report = |mount: &Mount| MountReport { url: mount.url.clone(), dir: mount.dir.clone(), assets: 0, bytes: 0 };
+    let report =
+        |mount: &Mount| MountReport { url: mount.url.clone(), dir: mount.dir.clone(), assets: Some(0), bytes: 0 };
     let mut reports: Vec<MountReport> = settings.mounts.iter().map(report).collect();
     for (file, asset) in files.into_iter().zip(assets) {
         let Some(asset) = asset else { continue };
         let size = asset.size();
         if catalog.insert(&file.url, asset) {
-            reports[file.mount].assets += 1;
-            reports[file.mount].bytes += size;
+            let report = &mut reports[file.mount];
+            report.assets = report.assets.map(|assets| assets + 1);
+            report.bytes += size;
         }
     }
     (catalog, reports)
@@ -199,16 +201,30 @@ fn load(file: &Candidate, framework: &Found, max_age: &HeaderValue, rules: &Head
     };
     let identity = read(&file.identity)?;
     let encoded = file.encoded.iter().filter_map(|(coding, part)| Some((*coding, read(part)?))).collect();
-    let name = file.url.rsplit('/').next().unwrap_or_default();
+    let cache_control = if file.immutable { &IMMUTABLE } else { max_age };
+    finish(&file.url, framework, rules, cache_control, file.identity.found.modified, identity, encoded)
+}
+
+/// The asset at a URL, of what its files have.
+pub fn finish(
+    url: &str,
+    framework: &Found,
+    rules: &HeaderRules,
+    cache_control: &HeaderValue,
+    modified: SystemTime,
+    identity: Loaded,
+    encoded: Vec<(Coding, Loaded)>,
+) -> Option<Asset> {
+    let name = url.rsplit('/').next().unwrap_or_default();
     let traits = Traits {
         content_type: framework.media_type(name).map_or_else(|| content_type(name), with_charset),
         all_origins: framework.all_origins.unwrap_or_else(|| is_font(name)),
-        cache_control: if file.immutable { &IMMUTABLE } else { max_age },
-        last_modified: last_modified(file.identity.found.modified, SystemTime::now()),
+        cache_control,
+        last_modified: last_modified(modified, SystemTime::now()),
     };
     let asset = Asset::new(&traits, identity, encoded).ok()?;
     // An index has two URLs.
-    let paths: Vec<&str> = [&*file.url].into_iter().chain(directory_of(&file.url, framework.index())).collect();
+    let paths: Vec<&str> = [url].into_iter().chain(directory_of(url, framework.index())).collect();
     Some(asset.with(&rules.at(&paths)))
 }
 

@@ -14,6 +14,7 @@ use super::asset::Asset;
 use super::body::StaticBody;
 use super::catalog::{Catalog, Lookup};
 use super::headers_file::HeadersFile;
+use super::lookup::{Directories, Looked};
 use super::{respond, scan};
 use crate::config::{Found, settings};
 use crate::semantics::accept::wants_html;
@@ -33,6 +34,9 @@ pub struct StaticFiles {
     spa: Option<Arc<Asset>>,
     /// What the application may answer with (`--accel`).
     accel: Option<Arc<Accel>>,
+    /// Where files are looked for when they are asked for, instead of in the catalog.
+    live: Option<Arc<Directories>>,
+    live_spa: bool,
 }
 
 /// What a mount holds, for the ready line.
@@ -42,8 +46,8 @@ pub struct MountReport {
     pub url: String,
     /// The directory as configured.
     pub dir: PathBuf,
-    /// URLs served.
-    pub assets: usize,
+    /// URLs served; `None`: whatever is there when it is asked for.
+    pub assets: Option<usize>,
     /// Bytes of all their variants.
     pub bytes: u64,
 }
@@ -53,13 +57,75 @@ impl StaticFiles {
     /// its prefix still answers 404, so that a page without styles is not turned into a crash loop.
     #[must_use]
     pub fn open(settings: &settings::StaticFiles, found: &Found, headers: &HeadersFile, root_path: &str) -> Self {
+        if found.live {
+            return Self::live(settings, found, headers, root_path);
+        }
         let (catalog, mounts) = scan::scan(settings, found, &headers.rules);
         let spa = settings.spa.then(|| catalog.asset(SPA_PAGE)).flatten();
         if settings.spa && spa.is_none() {
             warn!("--spa answers with index.html of --static-root, and there is none; paths nobody knows are 404");
         }
         let accel = Accel::open(&settings.accel).map(Arc::new);
-        Self { catalog, mounts, root_path: root_path.to_owned(), spa, accel }
+        Self { catalog, mounts, root_path: root_path.to_owned(), spa, accel, live: None, live_spa: false }
+    }
+
+    /// Reads nothing now, and each file when it is asked for.
+    fn live(settings: &settings::StaticFiles, found: &Found, headers: &HeadersFile, root_path: &str) -> Self {
+        let urls = settings.mounts.iter().map(|mount| mount.url.as_str());
+        let report = |mount: &settings::Mount| MountReport {
+            url: mount.url.clone(),
+            dir: mount.dir.clone(),
+            assets: None,
+            bytes: 0,
+        };
+        Self {
+            catalog: Catalog::new(urls, found.index()),
+            mounts: settings.mounts.iter().map(report).collect(),
+            root_path: root_path.to_owned(),
+            spa: None,
+            accel: Accel::open(&settings.accel).map(Arc::new),
+            live: Some(Arc::new(Directories::new(&settings.mounts, found, &headers.rules))),
+            live_spa: settings.spa,
+        }
+    }
+
+    /// Whether files are looked for when they are asked for: then [`StaticFiles::look`] is to be asked.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.live.is_some()
+    }
+
+    /// As [`StaticFiles::respond`], of the files as they are now.
+    pub async fn look(
+        &self,
+        method: &Method,
+        path: &str,
+        query: Option<&str>,
+        headers: &HeaderMap,
+    ) -> Option<Response<StaticBody>> {
+        let live = self.live.as_ref()?;
+        let decoded = decode(path);
+        let known = decoded.as_deref().unwrap_or(path);
+        // Of a path that is a prefix but for its slash.
+        let slashed = format!("{known}/");
+        let prefix = self.catalog.prefix_of(known).or_else(|| self.catalog.prefix_of(&slashed))?;
+        let looked = if decoded.is_ok() { find(live, prefix, known).await } else { Looked::Miss };
+        let lookup = match &looked {
+            Looked::Hit(asset) => Lookup::Hit(asset),
+            Looked::Directory => Lookup::Directory,
+            Looked::Miss if prefix == settings::ROOT || prefix == slashed => Lookup::Outside,
+            Looked::Miss => Lookup::Miss,
+        };
+        self.answer(lookup, method, known, query, headers)
+    }
+
+    /// As [`StaticFiles::spa`], of the page as it is now.
+    pub async fn look_spa(&self, method: &Method, headers: &HeaderMap) -> Option<Response<StaticBody>> {
+        let live = self.live.as_ref().filter(|_| self.live_spa && is_page_wanted(method, headers))?;
+        match find(live, settings::ROOT, SPA_PAGE).await {
+            Looked::Hit(asset) => Some(page(&asset, method, headers)),
+            _ => None,
+        }
     }
 
     /// The directories whose files the application may answer with, if there are any.
@@ -98,34 +164,53 @@ impl StaticFiles {
             (Lookup::Hit(_) | Lookup::Directory, Err(_)) => Lookup::Miss,
             (lookup, _) => lookup,
         };
+        self.answer(lookup, method, known, query, headers)
+    }
+
+    fn answer(
+        &self,
+        lookup: Lookup<'_>,
+        method: &Method,
+        path: &str,
+        query: Option<&str>,
+        headers: &HeaderMap,
+    ) -> Option<Response<StaticBody>> {
         let reads = matches!(*method, Method::GET | Method::HEAD);
+        let is_file = matches!(lookup, Lookup::Hit(_)) && !path.ends_with('/');
         match lookup {
             Lookup::Outside => None,
             // A directory of the app's namespace, which it may take forms at.
-            _ if !reads && self.is_shared(known) => None,
+            _ if !reads && !is_file && self.catalog.prefix_of(path) == Some(settings::ROOT) => None,
             Lookup::Hit(asset) if !reads => Some(respond::other_method(asset, method)),
             _ if !reads => Some(respond::method_not_allowed(method)),
             Lookup::Miss => Some(respond::not_found(method)),
-            Lookup::Directory => Some(respond::slash(method, &self.root_path, known, query)),
+            Lookup::Directory => Some(respond::slash(method, &self.root_path, path, query)),
             Lookup::Hit(asset) => Some(respond::asset(asset, method, headers)),
         }
-    }
-
-    fn is_shared(&self, path: &str) -> bool {
-        let is_file = matches!(self.catalog.find(path), Lookup::Hit(_)) && !path.ends_with('/');
-        !is_file && self.catalog.prefix_of(path) == Some(settings::ROOT)
     }
 
     /// The page of a single-page application, if there is one and the request is that of a browser for a page: what to
     /// answer when the application has nothing at the path either.
     #[must_use]
     pub fn spa(&self, method: &Method, headers: &HeaderMap) -> Option<Response<StaticBody>> {
-        let asset = self.spa.as_ref().filter(|_| matches!(*method, Method::GET | Method::HEAD))?;
-        wants_html(headers).then(|| {
-            let mut response = respond::asset(asset, method, headers);
-            // Another request for the same path is the application's to answer.
-            response.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
-            response
-        })
+        let asset = self.spa.as_ref()?;
+        is_page_wanted(method, headers).then(|| page(asset, method, headers))
     }
+}
+
+async fn find(live: &Arc<Directories>, prefix: &str, path: &str) -> Looked {
+    let (live, prefix, path) = (Arc::clone(live), prefix.to_owned(), path.to_owned());
+    tokio::task::spawn_blocking(move || live.find(&prefix, &path)).await.unwrap_or(Looked::Miss)
+}
+
+fn is_page_wanted(method: &Method, headers: &HeaderMap) -> bool {
+    matches!(*method, Method::GET | Method::HEAD) && wants_html(headers)
+}
+
+/// The page, in place of another answer.
+fn page(asset: &Asset, method: &Method, headers: &HeaderMap) -> Response<StaticBody> {
+    let mut response = respond::asset(asset, method, headers);
+    // Another request for the same path is the application's to answer.
+    response.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
+    response
 }

@@ -171,3 +171,71 @@ def test_options_count_more_than_whitenoises_settings(start: Starter, tmp_path: 
     assert (font.status, font.get("cache-control")) == (200, "public, max-age=9")
     assert font.get("access-control-allow-origin") is None
     assert "immutable" in cache_control(server, "/cdn/app-x.js")
+
+
+# While the application is being worked on
+
+
+def test_djangos_finders_with_debug(start: Starter, tmp_path: Path) -> None:
+    """As runserver: what the apps and STATICFILES_DIRS have, without collectstatic, and as it is now."""
+    (tmp_path / "shop/static/shop").mkdir(parents=True)
+    (tmp_path / "shop/__init__.py").touch()
+    (tmp_path / "shop/static/shop/cart.css").write_text("cart")
+    for name in ("assets", "vendored"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "site.css").write_text(name)
+    server = django(
+        start,
+        tmp_path,
+        """DEBUG=True, STATIC_URL="static/", STATIC_ROOT="not-collected", INSTALLED_APPS=[
+            "django.contrib.contenttypes", "django.contrib.auth", "django.contrib.admin", "django.contrib.messages",
+            "django.contrib.staticfiles", "shop"],
+        STATICFILES_DIRS=[__file__.rsplit("/", 1)[0] + "/assets", ("v", __file__.rsplit("/", 1)[0] + "/vendored")]""",
+    )
+    assert "(live)" in server.ready_line
+    css = server.ask("/static/site.css")
+    assert (css.status, css.body, css.get("cache-control")) == (200, b"assets", "no-cache")
+    assert server.ask("/static/v/site.css").body == b"vendored"
+    assert server.ask("/static/shop/cart.css").body == b"cart"
+    admin = server.ask("/static/admin/css/base.css")
+    assert (admin.status, admin.get("content-type")) == (200, "text/css; charset=utf-8")
+    etag = css.get("etag")
+    assert etag
+    assert server.ask("/static/site.css", headers=[("If-None-Match", etag)]).status == 304
+    (tmp_path / "assets/site.css").write_text("changed")
+    changed = server.ask("/static/site.css", headers=[("If-None-Match", etag)])
+    assert (changed.status, changed.body) == (200, b"changed")
+    (tmp_path / "assets/new.js").write_text("new")
+    assert server.ask("/static/new.js").body == b"new"
+    (tmp_path / "assets/new.js").unlink()
+    assert server.ask("/static/new.js").status == 404
+    assert server.ask("/page/").body == b"a page"
+    assert "not-collected" not in server.log()
+
+
+def test_flask_in_debug_mode(start: Starter, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(
+        FLASK.format(options="") + '@app.post("/form")\ndef form():\n    return request.data\n'
+    )
+    (tmp_path / "static/docs").mkdir(parents=True)
+    (tmp_path / "static/.env").write_text("SECRET")
+    (tmp_path / "secret.txt").write_text("SECRET")
+    (tmp_path / "static/out.txt").symlink_to("../secret.txt")
+    (tmp_path / "static/docs/index.html").write_text("docs")
+    (tmp_path / "public").mkdir()
+    server = start(None, "--static-root", "public", "--spa", cwd=tmp_path, env={"FLASK_DEBUG": "1"})
+    (tmp_path / "static/site.css").write_text("body {}")
+    assert server.ask("/static/site.css").body == b"body {}"
+    assert server.ask("/static/docs?a=b").get("location") == "/static/docs/?a=b"
+    assert server.ask("/static/docs/").body == b"docs"
+    for path in (".env", "out.txt", "../secret.txt", "%2e%2e/secret.txt", "..%2fsecret.txt", "docs", "none"):
+        answer = server.ask(f"/static/{path}")
+        assert answer.status in (302, 400, 404) and b"SECRET" not in answer.body, path
+    assert server.ask("/static/site.css", "POST", body=b"x").status == 405
+    assert server.ask("/form", "POST", body=b"x" * 100_000).body == b"x" * 100_000
+    html = [("Accept", "text/html")]
+    assert server.ask("/users/7", headers=html).status == 404
+    (tmp_path / "public/index.html").write_text("the page")
+    assert server.ask("/users/7", headers=html).body == b"the page"
+    assert server.ask("/", headers=html).body == b"the page"
+    assert server.ask("/users/7").status == 404

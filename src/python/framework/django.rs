@@ -1,6 +1,6 @@
 //! Django: STATIC_ROOT at STATIC_URL, and the settings of WhiteNoise that its users bring along.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,8 +25,19 @@ pub fn look(py: Python<'_>, root_path: &str, found: &mut Found) -> PyResult<()> 
         Some(prefix) => Some(prefix),
         None => setting("STATIC_URL")?,
     };
-    if let (Some(url), Some(root)) = (url, setting("STATIC_ROOT")?) {
-        found.mounts.extend(mount(&text(&url)?, text(&root)?.into(), root_path));
+    found.live = settings.getattr("DEBUG")?.is_truthy()?;
+    if let Some(url) = &url {
+        let url = text(url)?;
+        if found.live {
+            finders(py, &settings, &url, root_path, found)?;
+        }
+        if let Some(root) = setting("STATIC_ROOT")? {
+            let root = PathBuf::from(text(&root)?);
+            // Nobody collects while working.
+            if !found.live || root.is_dir() {
+                found.mounts.extend(mount(&url, root, root_path));
+            }
+        }
     }
     if let Some(root) = setting("WHITENOISE_ROOT")? {
         found.roots.push(text(&root)?.into());
@@ -64,6 +75,26 @@ pub fn look(py: Python<'_>, root_path: &str, found: &mut Found) -> PyResult<()> 
         }
         Ok(())
     });
+    Ok(())
+}
+
+/// The directories that `runserver` serves: those of STATICFILES_DIRS and of the apps.
+fn finders(py: Python<'_>, settings: &Bound<'_, PyAny>, url: &str, root_path: &str, found: &mut Found) -> PyResult<()> {
+    if !settings.getattr("INSTALLED_APPS")?.contains("django.contrib.staticfiles")? {
+        return Ok(());
+    }
+    let finders = py.import("django.contrib.staticfiles.finders")?;
+    for finder in finders.call_method0("get_finders")?.try_iter()? {
+        // A finder of another kind knows more than directories.
+        let Some(storages) = finder?.getattr_opt("storages")? else { continue };
+        for storage in storages.call_method0("values")?.try_iter()? {
+            let storage = storage?;
+            let prefix = storage.getattr_opt("prefix")?.filter(|prefix| !prefix.is_none());
+            let prefix = prefix.map_or_else(|| Ok(String::new()), |prefix| text(&prefix))?;
+            let url = format!("{}/{}", url.trim_end_matches('/'), prefix.trim_matches('/'));
+            found.mounts.extend(mount(&url, text(&storage.getattr("location")?)?.into(), root_path));
+        }
+    }
     Ok(())
 }
 

@@ -17,6 +17,7 @@ pub fn look(app: &Bound<'_, PyAny>, root_path: &str, found: &mut Found) -> PyRes
     if !app.is_instance(&flask.getattr("Flask")?)? {
         return Ok(());
     }
+    found.live |= app.getattr("debug")?.is_truthy()?;
     for rule in app.getattr("url_map")?.call_method0("iter_rules")?.try_iter()? {
         let rule = rule?;
         let endpoint: String = rule.getattr("endpoint")?.extract()?;

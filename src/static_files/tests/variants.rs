@@ -91,7 +91,7 @@ fn siblings_are_no_urls_and_a_lone_archive_is() {
     let archive = get(&files, "/static/lone.tar.gz", &[("accept-encoding", "gzip")]);
     assert_eq!(header(&archive, "content-type"), "application/gzip");
     assert_eq!(header(&archive, "content-encoding"), "");
-    assert_eq!(files.mounts()[0].assets, 3);
+    assert_eq!(files.mounts()[0].assets, Some(3));
 }
 
 #[test]
