@@ -142,6 +142,8 @@ impl Variant {
         headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.extend(not_modified.clone());
+        // A clone has no room to spare, a third of what an asset takes: there may be tens of thousands.
+        let (headers, not_modified) = (headers.clone(), not_modified.clone());
         Ok(Self {
             coding,
             content: loaded.content,
