@@ -8,5 +8,6 @@ pub mod guard;
 pub mod listen;
 pub mod permits;
 pub mod proxy_protocol;
+mod sendfile;
 pub mod stream;
 mod timer;

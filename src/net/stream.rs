@@ -17,9 +17,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::guard::{Framer, HeadLimits, Refused};
+use super::sendfile::{Sent, send_files};
 use super::timer::Timer;
 use crate::semantics::fault::Fault;
 use crate::stack::turns::Turns;
+use crate::sys::arena::Arena;
 use crate::telemetry::metrics::Connected;
 
 /// What hyper reads in place of a refused head; `Turns` says that it is none.
@@ -63,6 +65,8 @@ pub struct Stream<S: AsFd> {
     write_timer: Timer,
     /// When the client stopped taking bytes.
     blocked_since: Option<Instant>,
+    /// What the kernel can send without a copy.
+    files: Option<Arc<Arena>>,
     linger: Option<Linger>,
 }
 
@@ -98,8 +102,16 @@ impl<S: AsFd> Stream<S> {
             read_timer: Timer::default(),
             write_timer: Timer::default(),
             blocked_since: None,
+            files: None,
             linger: None,
         }
+    }
+
+    /// Has the kernel send what lies in `files`.
+    #[must_use]
+    pub fn sending(mut self, files: Option<&Arc<Arena>>) -> Self {
+        self.files = files.cloned();
+        self
     }
 
     /// Counts as a connection of a client, with its troubles.
@@ -277,9 +289,27 @@ impl<S: AsFd + AsyncWrite + Unpin> Stream<S> {
     }
 }
 
+impl<S: AsFd> Stream<S> {
+    /// Has the kernel send what lies in `files`. None: nothing does, or there is no room for it at the moment.
+    fn send_files(&mut self, data: &[io::IoSlice<'_>]) -> Option<io::Result<usize>> {
+        match send_files(&self.inner, self.files.as_deref()?, data) {
+            Sent::Bytes(bytes) => Some(Ok(bytes)),
+            Sent::Failed(error) => Some(Err(error)),
+            Sent::None => None,
+            Sent::Never => {
+                self.files = None;
+                None
+            }
+        }
+    }
+}
+
 impl<S: AsFd + AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if let Some(sent) = this.send_files(&[io::IoSlice::new(data)]) {
+            return this.timed(cx, Poll::Ready(sent));
+        }
         let written = Pin::new(&mut this.inner).poll_write(cx, data);
         this.timed(cx, written)
     }
@@ -290,6 +320,9 @@ impl<S: AsFd + AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
         data: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if let Some(sent) = this.send_files(data) {
+            return this.timed(cx, Poll::Ready(sent));
+        }
         let length: usize = data.iter().map(|part| part.len()).sum();
         let written = if length <= SMALL_WRITE {
             let mut whole = [0; SMALL_WRITE];

@@ -276,7 +276,9 @@ impl Connections {
     {
         let turns = Arc::new(Turns::default());
         let stack = stack::stack(&self.front, &Arc::new(client), &turns);
-        let stream = Stream::new(stream, self.edge.head, self.edge.timeouts, Arc::clone(&turns)).counted(connected);
+        let stream = Stream::new(stream, self.edge.head, self.edge.timeouts, Arc::clone(&turns))
+            .sending(self.front.static_files.arena())
+            .counted(connected);
         let drain = self.drain.watcher();
         tokio::spawn(conn::serve(stream, self.edge.options, stack, drain, permit, turns));
     }

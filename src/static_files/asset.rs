@@ -102,6 +102,11 @@ impl Asset {
         self.encoded.iter().find(|variant| variant.coding == chosen).unwrap_or(&self.identity)
     }
 
+    /// What each variant is made of.
+    pub fn contents(&mut self) -> impl Iterator<Item = &mut Content> {
+        self.encoded.iter_mut().chain([&mut self.identity]).map(|variant| &mut variant.content)
+    }
+
     /// Bytes of all variants.
     pub fn size(&self) -> u64 {
         self.encoded.iter().chain([&self.identity]).map(|variant| variant.content.size()).sum()

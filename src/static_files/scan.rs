@@ -3,10 +3,12 @@
 //! Called by `StaticFiles::open`. Blocking. Never fails: what cannot be served is left out with a warning that says
 //! what to do, one warning a mount and cause.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use http::HeaderValue;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::asset::{Asset, SIBLINGS, Traits};
 use super::catalog::{Catalog, directory_of};
@@ -24,6 +26,7 @@ use crate::semantics::header_rules::HeaderRules;
 use crate::semantics::media_types::{content_type, is_font, with_charset};
 use crate::semantics::preconditions::LastModified;
 use crate::semantics::printable::printable;
+use crate::sys::arena::Arena;
 
 /// A file above this is never kept in memory: it is read rarely, and the page cache has it already.
 const LARGEST_IN_MEMORY: u64 = 4 << 20;
@@ -34,8 +37,15 @@ const MAX_DESCRIPTORS: usize = 256;
 
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
+/// Smaller files are copied into a socket for less than a system call costs.
+const WORTH_SENDING: usize = 16 << 10;
+
 /// Reads every mount into one catalog.
-pub fn scan(settings: &StaticFiles, framework: &Found, rules: &HeaderRules) -> (Catalog, Vec<MountReport>) {
+pub fn scan(
+    settings: &StaticFiles,
+    framework: &Found,
+    rules: &HeaderRules,
+) -> (Catalog, Vec<MountReport>, Option<Arc<Arena>>) {
     let mut catalog = Catalog::new(settings.mounts.iter().map(|mount| mount.url.as_str()), framework.index());
     let trees = parallel::map(&settings.mounts, parallel::threads(), read_tree);
     let mut files = Vec::new();
@@ -50,7 +60,8 @@ pub fn scan(settings: &StaticFiles, framework: &Found, rules: &HeaderRules) -> (
     let seconds = settings.max_age.as_secs();
     let max_age = HeaderValue::try_from(format!("public, max-age={seconds}"));
     let max_age = max_age.unwrap_or(HeaderValue::from_static("no-cache"));
-    let assets = parallel::map(&files, parallel::threads(), |file| load(file, framework, &max_age, rules));
+    let mut assets = parallel::map(&files, parallel::threads(), |file| load(file, framework, &max_age, rules));
+    let arena = gather(&mut assets);
 
     let report =
         |mount: &Mount| MountReport { url: mount.url.clone(), dir: mount.dir.clone(), assets: Some(0), bytes: 0 };
@@ -64,7 +75,23 @@ pub fn scan(settings: &StaticFiles, framework: &Found, rules: &HeaderRules) -> (
             report.bytes += size;
         }
     }
-    (catalog, reports)
+    (catalog, reports, arena)
+}
+
+/// Puts what is kept in memory and large enough where the kernel can send it from; where there is no such memory all stays
+/// as it is.
+fn gather(assets: &mut [Option<Asset>]) -> Option<Arc<Arena>> {
+    let contents = assets.iter_mut().flatten().flat_map(Asset::contents);
+    let mut large: Vec<&mut Bytes> = contents
+        .filter_map(|content| match content {
+            Content::Memory(bytes) if bytes.len() >= WORTH_SENDING => Some(bytes),
+            _ => None,
+        })
+        .collect();
+    Arena::hold(&mut large).unwrap_or_else(|error| {
+        debug!(%error, "static files are copied into each socket, as there is no memory that the kernel can send");
+        None
+    })
 }
 
 /// One URL to be, and the files it is made of.

@@ -19,6 +19,7 @@ use super::{respond, scan};
 use crate::config::{Found, settings};
 use crate::semantics::accept::wants_html;
 use crate::semantics::path::decode;
+use crate::sys::arena::Arena;
 
 /// The page of a single-page application.
 const SPA_PAGE: &str = "/index.html";
@@ -37,6 +38,8 @@ pub struct StaticFiles {
     /// Where files are looked for when they are asked for, instead of in the catalog.
     live: Option<Arc<Directories>>,
     live_spa: bool,
+    /// Where the larger files lie that are kept in memory.
+    arena: Option<Arc<Arena>>,
 }
 
 /// What a mount holds, for the ready line.
@@ -60,13 +63,13 @@ impl StaticFiles {
         if found.live {
             return Self::live(settings, found, headers, root_path);
         }
-        let (catalog, mounts) = scan::scan(settings, found, &headers.rules);
+        let (catalog, mounts, arena) = scan::scan(settings, found, &headers.rules);
         let spa = settings.spa.then(|| catalog.asset(SPA_PAGE)).flatten();
         if settings.spa && spa.is_none() {
             warn!("--spa answers with index.html of --static-root, and there is none; paths nobody knows are 404");
         }
         let accel = Accel::open(&settings.accel).map(Arc::new);
-        Self { catalog, mounts, root_path: root_path.to_owned(), spa, accel, live: None, live_spa: false }
+        Self { catalog, mounts, root_path: root_path.to_owned(), spa, accel, live: None, live_spa: false, arena }
     }
 
     /// Reads nothing now, and each file when it is asked for.
@@ -86,7 +89,14 @@ impl StaticFiles {
             accel: Accel::open(&settings.accel).map(Arc::new),
             live: Some(Arc::new(Directories::new(&settings.mounts, found, &headers.rules))),
             live_spa: settings.spa,
+            arena: None,
         }
+    }
+
+    /// Memory of which the kernel can send parts by itself.
+    #[must_use]
+    pub fn arena(&self) -> Option<&Arc<Arena>> {
+        self.arena.as_ref()
     }
 
     /// Whether files are looked for when they are asked for: then [`StaticFiles::look`] is to be asked.

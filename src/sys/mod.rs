@@ -3,6 +3,7 @@
 
 #![allow(unsafe_code)]
 
+pub mod arena;
 pub mod cgroup;
 pub mod descriptors;
 pub mod fd;

@@ -1,0 +1,120 @@
+//! Static files that the kernel sends from its own memory, without a copy (`sendfile(2)`).
+//!
+//! Called by `stream` with what hyper wants written; knows an [`Arena`] by its addresses. Never waits: where the socket has
+//! no room the usual way of writing does.
+
+use std::io::{self, IoSlice};
+use std::os::fd::AsFd;
+
+use rustix::io::Errno;
+use socket2::SockRef;
+
+use crate::sys::arena::Arena;
+
+/// Fewer bytes are copied for less than a further system call costs.
+const WORTH_SENDING: usize = 16 * 1024;
+
+/// What became of it.
+#[derive(Debug)]
+pub enum Sent {
+    /// So many bytes are on their way.
+    Bytes(usize),
+    /// Nothing is, as none of it lies in the arena or there is no room.
+    None,
+    /// Nothing is, nor will be: this is no socket for it.
+    Never,
+    /// The connection is broken.
+    Failed(io::Error),
+}
+
+/// Sends a part of `files` that comes first, or after one small part that is none.
+pub fn send_files(socket: &impl AsFd, files: &Arena, data: &[IoSlice<'_>]) -> Sent {
+    let (head, body): (&[u8], &[u8]) = match data {
+        [body, ..] if body.len() >= WORTH_SENDING => (&[], body),
+        [head, body, ..] if body.len() >= WORTH_SENDING && head.len() < WORTH_SENDING => (head, body),
+        _ => return Sent::None,
+    };
+    let Some(mut offset) = files.locate(body) else { return Sent::None };
+    let mut sent = 0;
+    if !head.is_empty() {
+        // Held back until the body follows, or each would be a packet of its own.
+        match SockRef::from(socket).send_with_flags(head, libc::MSG_MORE | libc::MSG_NOSIGNAL) {
+            Ok(all) if all == head.len() => sent = all,
+            Ok(part) => return Sent::Bytes(part),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                return Sent::None;
+            }
+            Err(error) => return Sent::Failed(error),
+        }
+    }
+    match rustix::fs::sendfile(socket, files, Some(&mut offset), body.len()) {
+        Ok(bytes) if bytes > 0 => Sent::Bytes(sent + bytes),
+        _ if sent > 0 => Sent::Bytes(sent),
+        Err(Errno::AGAIN | Errno::INTR) => Sent::None,
+        Ok(_) | Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => Sent::Never,
+        Err(error) => Sent::Failed(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+
+    fn pattern(length: usize) -> Vec<u8> {
+        (0..=250).cycle().take(length).collect()
+    }
+
+    #[test]
+    fn a_head_and_then_the_file_from_wherever_it_goes_on() {
+        let mut file = Bytes::from(pattern(1 << 20));
+        let arena = Arena::hold(&mut [&mut file]).unwrap().unwrap();
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let mut expected = b"the head".to_vec();
+        expected.extend_from_slice(&file);
+        let mut head: &[u8] = b"the head";
+        let mut got = Vec::new();
+        while got.len() < expected.len() {
+            let sent = match send_files(
+                &ours,
+                &arena,
+                &[IoSlice::new(head), IoSlice::new(&file)][usize::from(head.is_empty())..],
+            ) {
+                Sent::Bytes(sent) => sent,
+                Sent::None if file.len() < WORTH_SENDING => file.len(),
+                Sent::None => 0,
+                other => panic!("{other:?}"),
+            };
+            if file.len() < WORTH_SENDING {
+                got.extend_from_slice(&file);
+                break;
+            }
+            let of_head = sent.min(head.len());
+            head = &head[of_head..];
+            file = file.slice(sent - of_head..);
+            let mut read = vec![0; sent];
+            theirs.read_exact(&mut read).unwrap();
+            got.extend_from_slice(&read);
+        }
+        assert!(got == expected, "the same bytes");
+    }
+
+    #[test]
+    fn a_full_socket_and_other_bytes_are_for_the_usual_way() {
+        let mut file = Bytes::from(pattern(4 << 20));
+        let arena = Arena::hold(&mut [&mut file]).unwrap().unwrap();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let other = pattern(1 << 20);
+        assert!(matches!(send_files(&ours, &arena, &[IoSlice::new(&other)]), Sent::None));
+        assert!(matches!(send_files(&ours, &arena, &[IoSlice::new(&file[..100])]), Sent::None), "too little");
+        assert!(matches!(send_files(&ours, &arena, &[]), Sent::None));
+        while let Sent::Bytes(_) = send_files(&ours, &arena, &[IoSlice::new(&file)]) {}
+        assert!(matches!(send_files(&ours, &arena, &[IoSlice::new(b"head"), IoSlice::new(&file)]), Sent::None));
+        drop(theirs);
+        assert!(matches!(send_files(&ours, &arena, &[IoSlice::new(&file)]), Sent::Failed(_)));
+    }
+}
