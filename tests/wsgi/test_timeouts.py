@@ -88,12 +88,16 @@ def test_nothing_is_kept_for_a_client_that_takes_nothing(start: Starter) -> None
     with server.connect(receive_buffer=4096) as client:
         client.request("/big?mib=64")
         assert 'reason="write-timeout"' in server.wait_log('path="/big"')
-        await_true(lambda: not states_of(client.sock.getsockname()[1]), "the server's end is gone")
+        await_true(lambda: not states_of(server.ports[0], client.sock.getsockname()[1]), "the server's end is gone")
         _, complete = client.rest()
         assert not complete
 
 
-def states_of(client_port: int) -> list[str]:
-    """The states (proc_net_tcp(5)) of the server's sockets whose peer is `client_port`."""
+def states_of(server_port: int, client_port: int) -> list[str]:
+    """The states (proc_net_tcp(5)) of the server's end of a connection."""
     rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return [state for _, _, peer, state, *_ in rows if int(peer.rpartition(":")[2], 16) == client_port]
+
+    def port(address: str) -> int:
+        return int(address.rpartition(":")[2], 16)
+
+    return [state for _, ours, peer, state, *_ in rows if (port(ours), port(peer)) == (server_port, client_port)]
