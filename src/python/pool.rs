@@ -15,7 +15,7 @@ use super::interrupt;
 use super::seat::Running;
 use super::stacks::thread_name;
 use crate::exchange::{Job, Replies, Source, Ticket};
-use crate::sys::signals;
+use crate::sys::{signals, thread};
 
 /// Runs one job on an attached thread. Must answer or drop the job; must not unwind Python errors.
 pub type Run = dyn Fn(Python<'_>, Job) + Send + Sync;
@@ -33,10 +33,11 @@ struct Hands {
     source: Arc<dyn Source>,
     replies: Replies,
     run: Arc<Run>,
+    stands_back: bool,
 }
 
-/// Starts the first thread; more are started as [`Seats`] orders them. Call from the main thread, after the application
-/// was imported.
+/// Starts the first thread; more are started as [`Seats`] orders them. Where the pool `stands_back`, threads of the front
+/// go before its own on a core that they share. Call from the main thread, after the application was imported.
 ///
 /// # Errors
 /// What `threading.Thread` raises; `RuntimeError: can't start new thread` under a tight pids limit.
@@ -46,10 +47,12 @@ pub fn start(
     source: Arc<dyn Source>,
     replies: Replies,
     run: Arc<Run>,
+    stands_back: bool,
 ) -> PyResult<Pool> {
     let thread_class = py.import("threading")?.getattr("Thread")?.unbind();
     let first = seats.hire();
-    let mut pool = Pool { crew: Arc::new(Hands { seats, source, replies, run }), thread_class, threads: Vec::new() };
+    let crew = Arc::new(Hands { seats, source, replies, run, stands_back });
+    let mut pool = Pool { crew, thread_class, threads: Vec::new() };
     if let Some(seat) = first {
         pool.start(py, seat)?;
     }
@@ -163,7 +166,10 @@ struct Worker {
 
 impl Worker {
     fn work(&self, py: Python<'_>) {
-        let Hands { seats, source, replies, run } = &*self.hands;
+        let Hands { seats, source, replies, run, stands_back } = &*self.hands;
+        if *stands_back && let Err(error) = thread::stand_back() {
+            tracing::debug!(%error, "nice is refused here; going on without it");
+        }
         let ident = match interrupt::ident(py) {
             Ok(ident) => ident,
             Err(error) => {

@@ -125,7 +125,7 @@ async fn live(mut wiring: Wiring, line: Line) {
 /// Serves until a signal comes and the drain that it begins has ended; how, and when the signal came.
 async fn serve(wiring: Wiring, ready: Ready, signals: &mut Signals) -> io::Result<(Ended, Instant)> {
     let Ready { listeners, static_files, line } = ready;
-    share_core();
+    share_core(&static_files);
     let limits = &wiring.settings.limits;
     let front = Arc::new(Front {
         app: App {
@@ -196,9 +196,12 @@ async fn serve(wiring: Wiring, ready: Ready, signals: &mut Signals) -> io::Resul
     Ok((drain::drain(connections, &front, deadline, signals).await, signalled))
 }
 
-/// Where there is one CPU for both, being woken must not preempt Python: `SCHED_BATCH` for this thread.
-fn share_core() {
-    if std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() == 1)
+/// Where there is one CPU for both, being woken must not preempt Python, which costs it a seventh of its time:
+/// `SCHED_BATCH` for this thread. Unless there are static files, which must not wait for Python: then the pool's threads
+/// stand back.
+fn share_core(static_files: &StaticFiles) {
+    if thread::is_core_shared()
+        && static_files.is_empty()
         && let Err(error) = thread::set_batch_scheduling()
     {
         tracing::debug!(%error, "SCHED_BATCH is refused here; going on without it");

@@ -33,6 +33,7 @@ use crate::stack::observe::InFlight;
 use crate::static_files::{HeadersFile, StaticFiles};
 use crate::sys::process::exit_now;
 use crate::sys::signals::Dispositions;
+use crate::sys::thread::is_core_shared;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::{console, log};
 use crate::wsgi::call::Application;
@@ -95,7 +96,8 @@ pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
     let found = framework::found(py, &loaded.callable, &settings.serve.root_path);
     let static_settings = found.complete(&settings.static_files, resolved.is_named("max-age"));
     let static_files = py.detach(|| StaticFiles::open(&static_settings, &found, &headers, &settings.serve.root_path));
-    let mut pool = start_pool(py, settings, &loaded, &shared)?;
+    let stands_back = is_core_shared() && !static_files.is_empty();
+    let mut pool = start_pool(py, settings, &loaded, &shared, stands_back)?;
 
     let line = ready_line(settings, &listeners, &loaded.name, &static_files);
     let started = Ready { listeners, static_files, line };
@@ -285,6 +287,7 @@ fn start_pool(
     settings: &Settings,
     loaded: &load::Loaded,
     shared: &Shared,
+    stands_back: bool,
 ) -> Result<pool::Pool, StartError> {
     let started = || -> PyResult<pool::Pool> {
         let callable = loaded.callable.bind(py);
@@ -297,7 +300,7 @@ fn start_pool(
         let run: Arc<pool::Run> = Arc::new(move |py, job| application.run(py, job));
         let source = Arc::clone(&shared.queue) as Arc<dyn Source>;
         pool::reset_signals_at_fork(py)?;
-        pool::start(py, Arc::clone(&shared.seats), source, shared.replies.clone(), run)
+        pool::start(py, Arc::clone(&shared.seats), source, shared.replies.clone(), run, stands_back)
     };
     started().map_err(|error| {
         error.display(py);

@@ -31,6 +31,24 @@ impl ThreadClock {
     }
 }
 
+/// Lets the other threads of the process go before the calling one where they share a core (`nice(2)`, which on Linux is
+/// of one thread). What it starts inherits that.
+///
+/// # Errors
+/// What `setpriority(2)` said; some sandboxes forbid it.
+pub fn stand_back() -> io::Result<()> {
+    const NICE: libc::c_int = 5;
+    // SAFETY: 0 is the calling thread; the call takes integers alone.
+    let code = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) };
+    if code == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Whether the process may use one CPU only, or the time of one.
+#[must_use]
+pub fn is_core_shared() -> bool {
+    std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() == 1)
+}
+
 /// Marks the calling thread `SCHED_BATCH`: being woken, it does not preempt the thread that runs.
 ///
 /// # Errors
