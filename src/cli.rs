@@ -23,6 +23,8 @@ pub enum Command {
     Serve(Box<Resolved>),
     /// Load the application, show the settings, and exit.
     Check(Box<Resolved>),
+    /// Ask a running server whether it is ready.
+    Healthcheck(Box<Resolved>),
     /// Write compressed siblings of the files in these directories (at least one), or check that they are there.
     Compress {
         /// As given.
@@ -58,6 +60,7 @@ pub fn parse(args: &[OsString], env: Env<'_>, host: &Host) -> Result<Command, St
             Ok(Command::Compress { dirs, check: matches.get_flag("check") })
         }
         Some(("check", _)) => resolve(behind(2)).map(Command::Check),
+        Some(("healthcheck", _)) => resolve(behind(2)).map(Command::Healthcheck),
         Some(_) => resolve(behind(2)).map(Command::Serve),
         None => resolve(behind(1)).map(Command::Serve),
     }
@@ -82,7 +85,7 @@ fn face() -> clap::Command {
         .help("Change nothing; exit with 1 when siblings are missing or stale")
         .action(clap::ArgAction::SetTrue);
     with_options(
-        "monopod [serve] [TARGET] [OPTIONS]\n       monopod check [TARGET] [OPTIONS]\n       monopod compress [--check] DIR…",
+        "monopod [serve] [TARGET] [OPTIONS]\n       monopod check [TARGET] [OPTIONS]\n       monopod compress [--check] DIR…\n       monopod healthcheck [OPTIONS]",
     )
     .version(env!("CARGO_PKG_VERSION"))
     .about("Serves a WSGI application, its static files and slow clients from one process.")
@@ -96,6 +99,11 @@ fn face() -> clap::Command {
         with_options("monopod check [TARGET] [OPTIONS]")
             .name("check")
             .about("Load the application, show every setting and where it comes from, and exit"),
+    )
+    .subcommand(
+        with_options("monopod healthcheck [OPTIONS]")
+            .name("healthcheck")
+            .about("Ask a running server, by the same settings, whether it is ready; exit with 0 or 1"),
     )
     .subcommand(
         clap::Command::new("compress")
@@ -164,6 +172,7 @@ mod tests {
         match run(words) {
             Ok(Command::Serve(resolved)) => serve("serve", &resolved),
             Ok(Command::Check(resolved)) => serve("check", &resolved),
+            Ok(Command::Healthcheck(resolved)) => serve("healthcheck", &resolved),
             Ok(Command::Compress { dirs, check }) => format!("compress {dirs:?} {check}"),
             Ok(Command::Print(text)) => text,
             Err(error) => format!("{}: {error}", error.exit_code()),
@@ -187,6 +196,7 @@ mod tests {
             (&["check"], "check - 4"),
             (&["check", "app:app", "--threads", "7"], "check app:app 7"),
             (&["--threads", "7", "--threads", "8"], "serve - 8"),
+            (&["healthcheck", "--health-path", "/up"], "healthcheck - 4"),
             (&["compress", "a", "b"], "compress [\"a\", \"b\"] false"),
             (&["compress", "--check", "a"], "compress [\"a\"] true"),
             (&["compress", "a", "--check"], "compress [\"a\"] true"),

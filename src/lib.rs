@@ -33,6 +33,7 @@ pub mod wsgi;
 use cli::Command;
 use config::error::StartError;
 use config::settings::Settings;
+use server::healthcheck::Health;
 pub use static_files::{CompressError, CompressReport, Mode, compress};
 use telemetry::progress::Bar;
 
@@ -46,7 +47,7 @@ pub enum Face {
 }
 
 /// Runs the command line `args` (the program's name included) and returns the exit code: 0, 1 for a check that found
-/// something to do, or one of sysexits.h with a sentence on standard error. A server that has served leaves the process
+/// something to do or nobody ready, or one of sysexits.h with a sentence on standard error. A server that has served leaves the process
 /// from within.
 #[must_use]
 pub fn run(face: Face, args: &[OsString]) -> u8 {
@@ -67,6 +68,20 @@ fn dispatch(face: Face, args: &[OsString]) -> Result<u8, StartError> {
             Ok(0)
         }
         Command::Compress { dirs, check } => compress_as_told(&dirs, if check { Mode::Check } else { Mode::Write }),
+        Command::Healthcheck(resolved) => {
+            // Unix sockets may be named relative to it.
+            server::enter(&resolved.settings)?;
+            match server::healthcheck::healthcheck(&resolved.settings)? {
+                Health::Ready => {
+                    telemetry::console::print("ready");
+                    Ok(0)
+                }
+                Health::NotReady(why) => {
+                    telemetry::console::complain(&format!("not ready: {why}"));
+                    Ok(1)
+                }
+            }
+        }
         Command::Serve(resolved) => attached(face, &resolved.settings, |py| server::serve(py, &resolved)),
         Command::Check(resolved) => attached(face, &resolved.settings, |py| server::check(py, &resolved)),
     }

@@ -6,6 +6,7 @@
 pub mod admin;
 pub mod drain;
 pub mod front;
+pub mod healthcheck;
 pub mod phase;
 pub mod threads;
 
