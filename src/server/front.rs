@@ -197,14 +197,15 @@ async fn serve(wiring: Wiring, ready: Ready, signals: &mut Signals) -> io::Resul
 }
 
 /// Where there is one CPU for both, being woken must not preempt Python, which costs it a seventh of its time:
-/// `SCHED_BATCH` for this thread. Unless there are static files, which must not wait for Python: then the pool's threads
-/// stand back.
+/// `SCHED_BATCH` for this thread. Unless there are static files, which must not wait for Python: then it shall, and the
+/// pool's threads stand back.
 fn share_core(static_files: &StaticFiles) {
-    if thread::is_core_shared()
-        && static_files.is_empty()
-        && let Err(error) = thread::set_batch_scheduling()
-    {
-        tracing::debug!(%error, "SCHED_BATCH is refused here; going on without it");
+    if !thread::is_core_shared() {
+        return;
+    }
+    let set = if static_files.is_empty() { thread::set_batch_scheduling() } else { thread::take_short_slices() };
+    if let Err(error) = set {
+        tracing::debug!(%error, "scheduling for a shared core is refused here; going on without it");
     }
 }
 

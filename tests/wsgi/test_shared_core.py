@@ -32,7 +32,7 @@ def test_python_stands_back_for_static_files(start: Starter, static: Path) -> No
     assert server.ask("/hello").status == 200
     nice = nice_of(server)
     assert nice.pop("monopod-io") == 0
-    assert 5 in nice.values()
+    assert 10 in nice.values()
 
 
 def test_nobody_does_without_them_or_with_a_core_for_each(start: Starter, static: Path) -> None:
