@@ -118,12 +118,15 @@ impl StaticFiles {
         let known = decoded.as_deref().unwrap_or(path);
         // Of a path that is a prefix but for its slash.
         let slashed = format!("{known}/");
-        let prefix = self.catalog.prefix_of(known).or_else(|| self.catalog.prefix_of(&slashed))?;
-        let looked = if decoded.is_ok() { find(live, prefix, known).await } else { Looked::Miss };
+        let is_bare = self.catalog.prefix_of(&slashed) == Some(&slashed);
+        let prefix = if is_bare { &slashed } else { self.catalog.prefix_of(known)? };
+        let wanted = if is_bare { &slashed } else { known };
+        let looked = if decoded.is_ok() { find(live, prefix, wanted).await } else { Looked::Miss };
         let lookup = match &looked {
+            Looked::Hit(_) if is_bare => Lookup::Directory,
             Looked::Hit(asset) => Lookup::Hit(asset),
             Looked::Directory => Lookup::Directory,
-            Looked::Miss if prefix == settings::ROOT || prefix == slashed => Lookup::Outside,
+            Looked::Miss if prefix == settings::ROOT || is_bare => Lookup::Outside,
             Looked::Miss => Lookup::Miss,
         };
         self.answer(lookup, method, known, query, headers)

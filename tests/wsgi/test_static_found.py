@@ -228,6 +228,10 @@ def test_flask_in_debug_mode(start: Starter, tmp_path: Path) -> None:
     assert server.ask("/static/site.css").body == b"body {}"
     assert server.ask("/static/docs?a=b").get("location") == "/static/docs/?a=b"
     assert server.ask("/static/docs/").body == b"docs"
+    assert server.ask("/static").status == 404, "without an index it is the application's"
+    (tmp_path / "static/index.html").write_text("all")
+    assert server.ask("/static").get("location") == "/static/"
+    assert server.ask("/static/").body == b"all"
     for path in (".env", "out.txt", "../secret.txt", "%2e%2e/secret.txt", "..%2fsecret.txt", "docs", "none"):
         answer = server.ask(f"/static/{path}")
         assert answer.status in (302, 400, 404), path
