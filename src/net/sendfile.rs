@@ -9,10 +9,7 @@ use std::os::fd::AsFd;
 use rustix::io::Errno;
 use socket2::SockRef;
 
-use crate::sys::arena::Arena;
-
-/// Fewer bytes are copied for less than a further system call costs.
-const WORTH_SENDING: usize = 16 * 1024;
+use crate::sys::arena::{Arena, WORTH_SENDING};
 
 /// What became of it.
 #[derive(Debug)]

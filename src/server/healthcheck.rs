@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use crate::config::StartError;
-use crate::config::settings::{Bind, Settings};
+use crate::config::settings::{Bind, Edge, Settings};
 
 /// For all of it; below Docker's default for a check, 30 s, and above what a busy machine takes.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -30,22 +30,22 @@ pub enum Health {
 /// # Errors
 /// [`StartError::Config`] where there is neither.
 pub fn healthcheck(settings: &Settings) -> Result<Health, StartError> {
-    let (bind, path, proxied) = endpoint(settings)?;
-    Ok(match ask(bind, path, proxied) {
+    let (bind, path, edge) = endpoint(settings)?;
+    Ok(match ask(bind, path, edge) {
         Ok(answer) => judge(&answer),
         Err(error) => Health::NotReady(format!("{bind} does not answer ({error})")),
     })
 }
 
-/// Where to ask, for what, and whether behind a PROXY header.
-fn endpoint(settings: &Settings) -> Result<(&Bind, &str, bool), StartError> {
+/// Where to ask, for what, and how clients come there; the admin port is for no proxy.
+fn endpoint(settings: &Settings) -> Result<(&Bind, &str, Option<&Edge>), StartError> {
     let serve = &settings.serve;
     let known = |bind: &&Bind| !matches!(bind, Bind::Tcp(_, 0) | Bind::Fd(_));
     if let Some(bind) = serve.admin_bind.0.as_ref().filter(known) {
-        return Ok((bind, "/-/ready", false));
+        return Ok((bind, "/-/ready", None));
     }
     match (&serve.health_path, serve.bind.iter().find(known)) {
-        (Some(path), Some(bind)) => Ok((bind, path, settings.edge.proxy_protocol)),
+        (Some(path), Some(bind)) => Ok((bind, path, Some(&settings.edge))),
         _ => Err(StartError::config(
             "there is no address to ask at: give the server --admin-bind or --health-path with a fixed port, and this \
              command the same options (variables such as MONOPOD_ADMIN_BIND reach both)",
@@ -53,14 +53,20 @@ fn endpoint(settings: &Settings) -> Result<(&Bind, &str, bool), StartError> {
     }
 }
 
-fn ask(bind: &Bind, path: &str, proxied: bool) -> io::Result<Vec<u8>> {
+fn ask(bind: &Bind, path: &str, edge: Option<&Edge>) -> io::Result<Vec<u8>> {
+    // The server expects a PROXY header from those whom it trusts, and from nobody else.
+    let edge = edge.filter(|edge| edge.proxy_protocol);
     match bind {
-        Bind::Tcp(host, port) => talk(connect(host, *port)?, path, proxied),
+        Bind::Tcp(host, port) => {
+            let stream = connect(host, *port)?;
+            let us = stream.local_addr()?.ip();
+            talk(stream, path, edge.is_some_and(|edge| edge.forwarded_allow_ips.has_peer(us)))
+        }
         Bind::Unix(socket) => {
             let stream = UnixStream::connect(socket)?;
             stream.set_read_timeout(Some(PATIENCE))?;
             stream.set_write_timeout(Some(PATIENCE))?;
-            talk(stream, path, proxied)
+            talk(stream, path, edge.is_some())
         }
         Bind::Fd(number) => Err(io::Error::other(format!("fd://{number} is the server's alone"))),
     }

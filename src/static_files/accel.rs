@@ -15,7 +15,7 @@ use tracing::{error, warn};
 
 use super::beneath::{self, Refusal};
 use super::body::StaticBody;
-use super::live;
+use super::named;
 use crate::config::settings::Mount;
 use crate::exchange::{FileName, NamedFile};
 use crate::semantics::fault::Fault;
@@ -71,7 +71,7 @@ impl Accel {
         });
         let Ok((found, name)) = looked.await else { return Fault::internal().response() };
         match found {
-            Ok(found) => live::answer(found, &asked, said),
+            Ok(found) => named::answer(found, &asked, said),
             Err(refusal) => {
                 let mut page = refused(&refusal, &name).response();
                 // RFC 9110 §15.1: caches may keep a 404 otherwise, and the file may be there the next moment.

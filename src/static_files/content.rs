@@ -1,6 +1,6 @@
 //! The bytes of a variant: in memory, or in a file that is read as the client takes them.
 //!
-//! Made by `scan` and `live`, read by `body`. Every function here that touches a file blocks and says so; none is called on an
+//! Made by `scan`, `lookup` and `named`, read by `body`. Every function here that touches a file blocks and says so; none is called on an
 //! async thread. No mmap: a file truncated under it would kill the process with SIGBUS.
 
 use std::fs::{self, File};

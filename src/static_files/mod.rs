@@ -5,7 +5,7 @@
 //! (which answer) → `body` (bytes). The start's way: `headers_file`; `walk` → `scan` → `content`, `manifest` → `asset` → `catalog`.
 //! `compress` is the command that writes `siblings` and `digests`. Where it is worked on, `lookup` takes the place of
 //! `catalog`. A file that the application names goes `accel` (where)
-//! → `beneath` (open) → `live` → `respond`. Called by `server` and `stack`; knows nothing of Python or of the app.
+//! → `beneath` (open) → `named` → `respond`. Called by `server` and `stack`; knows nothing of Python or of the app.
 
 mod accel;
 mod asset;
@@ -17,9 +17,9 @@ mod content;
 mod digests;
 mod headers_file;
 mod immutable;
-mod live;
 mod lookup;
 mod manifest;
+mod named;
 mod parallel;
 mod replace;
 mod respond;

@@ -1,6 +1,6 @@
 //! Answers: a representation and a request's headers to a response, in the order preconditions, range, whole.
 //!
-//! Called by `service`, which has found the asset, and by `live`. Decides nothing of its own: `semantics` decides, this
+//! Called by `service`, which has found the asset, and by `named`. Decides nothing of its own: `semantics` decides, this
 //! builds.
 
 use bytes::Bytes;

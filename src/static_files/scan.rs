@@ -26,7 +26,7 @@ use crate::semantics::header_rules::HeaderRules;
 use crate::semantics::media_types::{content_type, is_font, with_charset};
 use crate::semantics::preconditions::LastModified;
 use crate::semantics::printable::printable;
-use crate::sys::arena::Arena;
+use crate::sys::arena::{Arena, WORTH_SENDING};
 
 /// A file above this is never kept in memory: it is read rarely, and the page cache has it already.
 const LARGEST_IN_MEMORY: u64 = 4 << 20;
@@ -36,9 +36,6 @@ const LARGEST_IN_MEMORY: u64 = 4 << 20;
 const MAX_DESCRIPTORS: usize = 256;
 
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
-
-/// Smaller files are copied into a socket for less than a system call costs.
-const WORTH_SENDING: usize = 16 << 10;
 
 /// Reads every mount into one catalog.
 pub fn scan(

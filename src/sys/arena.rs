@@ -12,6 +12,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+/// Fewer bytes are copied into a socket for less than a further system call costs.
+pub const WORTH_SENDING: usize = 16 * 1024;
+
 /// The sealed memory.
 #[derive(Debug)]
 pub struct Arena {

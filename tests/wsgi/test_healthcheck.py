@@ -40,6 +40,10 @@ def test_by_the_health_path(start: Starter, face: Face, tmp_path: Path) -> None:
     server = start("lab:application", "--health-path", "/up")
     options = ("--health-path", "/up", "--admin-bind", "none")
     assert check(face, *options, "--bind", f"127.0.0.1:{server.ports[0]}") == READY
+    for trusted in ("127.0.0.1", "10.0.0.0/8"):
+        proxied = ("--proxy-protocol", "--forwarded-allow-ips", trusted)
+        server = start("lab:application", "--health-path", "/up", *proxied)
+        assert check(face, *options, *proxied, "--bind", f"127.0.0.1:{server.ports[0]}") == READY, trusted
     path = tmp_path / "socket"
     start("lab:application", "--health-path", "/up", "--proxy-protocol", bind=(f"unix:{path}",))
     assert check(face, *options, "--proxy-protocol", "--chdir", str(tmp_path), "--bind", "unix:socket") == READY
