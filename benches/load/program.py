@@ -19,20 +19,32 @@ from servers import HERE
 class Program:
     """`with Program("arrivals", plan, core) as program:` — it is gone when the block is left."""
 
-    def __init__(self, name: str, plan: Mapping[str, Any], core: int | None) -> None:
+    def __init__(self, name: str, plan: Mapping[str, Any], core: int | None, *, background: bool = False) -> None:
         self.name = name
         self.plan = json.dumps(plan)
         self.core = core
+        self.background = background
+        """Its work is never in the way of a program that measures on the same core."""
+
+    def take_place(self) -> None:
+        """In the child: its core, and its rank among the programs there. A client that waits for another client's time
+        slice would report that as the server's latency."""
+        if self.core is not None:
+            os.sched_setaffinity(0, {self.core})
+        real_time = os.sched_getscheduler(0) == os.SCHED_RR
+        if real_time and not self.background:
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(2))
+        elif self.background and not real_time:
+            os.nice(19)
 
     def __enter__(self) -> Program:
-        core = self.core
         self.child = subprocess.Popen(
             [sys.executable, str(HERE / "clients" / f"{self.name}.py"), self.plan],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=None if core is None else lambda: os.sched_setaffinity(0, {core}),
+            preexec_fn=self.take_place,
         )
         self.started = time.monotonic()
         return self
