@@ -92,6 +92,11 @@ class Plan:
     def servers_of(self, case: Case) -> list[str]:
         return [name for name in self.servers if name in case.scenario.servers]
 
+    def compares_files(self) -> bool:
+        """Whether monopod and nginx serve the same files in one of the cases."""
+        both = {"monopod", "nginx"}
+        return any(both <= set(self.servers_of(case)) for case in self.cases)
+
     def timing(self, case: Case) -> Timing:
         scenario = case.scenario
         # None of its own: the load warms up in a way of its own.

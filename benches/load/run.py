@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import NoReturn
 
 import environment
+import nginx_oracle
 import report
+from process import ServerError
 from rounds import Cores, Plan, Run
 from scenarios import SCENARIOS
 from servers import SERVERS, Place
@@ -133,6 +135,16 @@ def show(run: Run) -> None:
     print(f"{where} {run.cpu_us:7.1f} µs {run.rps:8.0f} req/s{other}{killed}", flush=True)
 
 
+def right_files(plan: Plan) -> bool:
+    """Speed is worth nothing to who answers wrong: first ranges and conditions, beside nginx."""
+    assert plan.place.monopod is not None
+    try:
+        return nginx_oracle.agree(plan.place.monopod, 5000)
+    except ServerError as error:
+        print(f"run.py: {error}", file=sys.stderr)
+        return False
+
+
 def main() -> int:
     arguments = parser().parse_args()
     unknown = [name for name in arguments.scenarios if name not in SCENARIOS]
@@ -150,6 +162,8 @@ def main() -> int:
     except environment.Missing as error:
         print(f"run.py: {error}", file=sys.stderr)
         return EX_UNAVAILABLE
+    if plan.compares_files() and not right_files(plan):
+        return 1
     print(f"{plan.count()} runs, about {plan.estimate() / 60:.1f} minutes", flush=True)
     runs = []
     for run in plan.runs():

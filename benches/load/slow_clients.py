@@ -38,7 +38,10 @@ class SlowClients:
         }
         alone = probe(target, seconds)
         memory = usage.pss_mib(target.pid)
-        with usage.Peak(target.pid, target.core) as peak, Program("trickle", plan, target.core, background=True) as crowd:
+        with (
+            usage.Peak(target.pid, target.core) as peak,
+            Program("trickle", plan, target.core, background=True) as crowd,
+        ):
             crowd.wait_ready(self.arrival_seconds + 20)
             start = usage.read(target.pid, target.server_core)
             beside = probe(target, seconds)
