@@ -9,6 +9,11 @@ pub fn threads() -> usize {
     thread::available_parallelism().map_or(1, usize::from).min(8)
 }
 
+/// Threads worth starting to wait for a disk: a cold one answers many questions in the time of one.
+pub fn readers() -> usize {
+    (4 * threads()).max(16)
+}
+
 /// Maps items on up to `threads` threads; the results are in the order of the items.
 pub fn map<T: Sync, R: Send>(items: &[T], threads: usize, map: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);

@@ -57,7 +57,7 @@ pub fn scan(
     let seconds = settings.max_age.as_secs();
     let max_age = HeaderValue::try_from(format!("public, max-age={seconds}"));
     let max_age = max_age.unwrap_or(HeaderValue::from_static("no-cache"));
-    let mut assets = parallel::map(&files, parallel::threads(), |file| load(file, framework, &max_age, rules));
+    let mut assets = parallel::map(&files, parallel::readers(), |file| load(file, framework, &max_age, rules));
     let arena = gather(&mut assets);
 
     let report =

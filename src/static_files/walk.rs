@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use std::fs::{self, DirEntry, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::asset::SIBLINGS;
+use super::parallel;
 use crate::semantics::path::is_public_name;
 
 /// No sane tree is deeper; a crafted one must not exhaust the stack.
@@ -73,87 +75,114 @@ impl Tree {
     }
 }
 
-/// Walks `root`, which may itself be reached by a link.
+/// Walks `root`, which may itself be reached by a link: level by level, and the directories of a level in parallel.
 ///
 /// # Errors
 /// When the root cannot be read; whatever cannot be read below it is only left out.
 pub fn walk(root: &Path) -> io::Result<Tree> {
     let root = root.canonicalize()?;
-    let mut walk = Walk { chain: vec![root.clone()], linked: 0, tree: Tree::default(), root };
-    let entries = fs::read_dir(&walk.root)?;
-    walk.entries(entries, "");
-    Ok(walk.tree)
-}
-
-struct Walk {
-    root: PathBuf,
-    /// The real directories from the root to the one being read.
-    chain: Vec<PathBuf>,
-    /// Links to directories followed so far.
-    linked: usize,
-    tree: Tree,
-}
-
-impl Walk {
-    fn entries(&mut self, entries: fs::ReadDir, prefix: &str) {
-        for entry in entries.flatten() {
-            if let Err(reason) = self.entry(&entry, prefix) {
-                self.tree.left_out.push((entry.path(), reason));
+    fs::read_dir(&root)?;
+    let mut tree = Tree::default();
+    let mut linked = 0;
+    let top = Directory { entry: root.clone(), path: root.clone(), prefix: String::new(), above: Arc::default() };
+    let mut level = vec![top];
+    while !level.is_empty() {
+        let listings = parallel::map(&level, parallel::readers(), |directory| directory.list(&root));
+        let mut next = Vec::new();
+        for (directory, listing) in level.into_iter().zip(listings) {
+            let Ok(listing) = listing else {
+                tree.left_out.push((directory.entry, Reason::Unreadable));
+                continue;
+            };
+            tree.files.extend(listing.files);
+            tree.left_out.extend(listing.left_out);
+            let chain: Arc<[PathBuf]> = directory.above.iter().chain([&directory.path]).cloned().collect();
+            for Below { entry, path, prefix } in listing.directories {
+                // Counted here and not where it is found, so that what is left out does not depend on who was first.
+                let is_linked = path.parent() != Some(&directory.path);
+                if chain.len() >= MAX_DEPTH || chain.contains(&path) || (is_linked && linked == MAX_LINKED) {
+                    tree.left_out.push((entry, Reason::Endless));
+                    continue;
+                }
+                linked += usize::from(is_linked);
+                next.push(Directory { entry, path, prefix, above: Arc::clone(&chain) });
             }
         }
+        level = next;
+    }
+    Ok(tree)
+}
+
+/// One to be read.
+struct Directory {
+    /// Where it was found.
+    entry: PathBuf,
+    /// Where it really is.
+    path: PathBuf,
+    /// Its path relative to the root, with a `/` at the end; empty for the root.
+    prefix: String,
+    /// The real directories from the root to the one it was found in.
+    above: Arc<[PathBuf]>,
+}
+
+/// What one directory has.
+#[derive(Default)]
+struct Listing {
+    files: Vec<(String, Found)>,
+    directories: Vec<Below>,
+    left_out: Vec<(PathBuf, Reason)>,
+}
+
+/// A directory in another.
+struct Below {
+    entry: PathBuf,
+    path: PathBuf,
+    prefix: String,
+}
+
+impl Directory {
+    fn list(&self, root: &Path) -> io::Result<Listing> {
+        let mut listing = Listing::default();
+        for entry in fs::read_dir(&self.path)?.flatten() {
+            if let Err(reason) = self.entry(&entry, root, &mut listing) {
+                listing.left_out.push((entry.path(), reason));
+            }
+        }
+        Ok(listing)
     }
 
-    fn entry(&mut self, entry: &DirEntry, prefix: &str) -> Result<(), Reason> {
+    fn entry(&self, entry: &DirEntry, root: &Path, listing: &mut Listing) -> Result<(), Reason> {
         let name = entry.file_name();
         let name = name.to_str().ok_or(Reason::NotUtf8)?;
         if !is_public_name(name) {
             return Ok(());
         }
-        let (path, metadata) = self.resolve(entry)?;
-        let relative = format!("{prefix}{name}");
+        let (path, metadata) = resolve(entry, root)?;
+        let relative = format!("{}{name}", self.prefix);
         if metadata.is_dir() {
-            self.directory(path, &format!("{relative}/"))
+            listing.directories.push(Below { entry: entry.path(), path, prefix: format!("{relative}/") });
         } else if metadata.is_file() {
             let modified = metadata.modified().map_err(|_| Reason::Unreadable)?;
-            self.tree.files.insert(relative, Found { path, size: metadata.len(), modified, digest: None });
-            Ok(())
-        } else {
-            // Sockets, pipes and devices: opening one could block for ever.
-            Ok(())
+            listing.files.push((relative, Found { path, size: metadata.len(), modified, digest: None }));
         }
-    }
-
-    /// Follows a link, but only to where the root still is above. The names inside the root that it passes through may
-    /// be hidden: that is how Kubernetes mounts a `ConfigMap` (`robots.txt -> ..data/robots.txt`).
-    fn resolve(&self, entry: &DirEntry) -> Result<(PathBuf, Metadata), Reason> {
-        let metadata = entry.metadata().map_err(|_| Reason::Unreadable)?;
-        if !metadata.is_symlink() {
-            return Ok((entry.path(), metadata));
-        }
-        let target = entry.path().canonicalize().map_err(|_| Reason::Unreadable)?;
-        if !target.starts_with(&self.root) {
-            return Err(Reason::LeadsOut);
-        }
-        let metadata = fs::symlink_metadata(&target).map_err(|_| Reason::Unreadable)?;
-        Ok((target, metadata))
-    }
-
-    fn directory(&mut self, path: PathBuf, prefix: &str) -> Result<(), Reason> {
-        if self.chain.len() >= MAX_DEPTH || self.chain.contains(&path) {
-            return Err(Reason::Endless);
-        }
-        if path.parent() != self.chain.last().map(PathBuf::as_path) {
-            if self.linked == MAX_LINKED {
-                return Err(Reason::Endless);
-            }
-            self.linked += 1;
-        }
-        let entries = fs::read_dir(&path).map_err(|_| Reason::Unreadable)?;
-        self.chain.push(path);
-        self.entries(entries, prefix);
-        self.chain.pop();
+        // Sockets, pipes and devices are not even told of: opening one could block for ever.
         Ok(())
     }
+}
+
+/// Follows a link, but only to where the root still is above. The names inside the root that it passes through may be
+/// hidden: that is how Kubernetes mounts a `ConfigMap` (`robots.txt -> ..data/robots.txt`).
+fn resolve(entry: &DirEntry, root: &Path) -> Result<(PathBuf, Metadata), Reason> {
+    let metadata = entry.metadata().map_err(|_| Reason::Unreadable)?;
+    if !metadata.is_symlink() {
+        return Ok((entry.path(), metadata));
+    }
+    let target = entry.path().canonicalize().map_err(|_| Reason::Unreadable)?;
+    if !target.starts_with(root) {
+        return Err(Reason::LeadsOut);
+    }
+    let metadata = fs::symlink_metadata(&target).map_err(|_| Reason::Unreadable)?;
+    Ok((target, metadata))
 }
 
 #[cfg(test)]
