@@ -32,32 +32,37 @@ pub enum Command {
         /// Change nothing.
         check: bool,
     },
+    /// Become this other command (at least one word).
+    Init(Vec<OsString>),
     /// Write this text (help or version) to stdout and exit with 0.
     Print(String),
 }
 
 /// Reads the command line (`args`, the program's name included) over the environment, the configuration file and the
-/// host's facts.
+/// host's facts, which are gathered only where they matter.
 ///
 /// # Errors
 /// [`StartError::Usage`] for what was typed, [`StartError::Config`] for what a variable or the file says.
-pub fn parse(args: &[OsString], env: Env<'_>, host: &Host) -> Result<Command, StartError> {
+pub fn parse(args: &[OsString], env: Env<'_>, host: &dyn Fn() -> Host) -> Result<Command, StartError> {
     let matches = match face().try_get_matches_from(args) {
         Ok(matches) => matches,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            let colour = host.stdout_is_terminal && lookup(env, "NO_COLOR").is_none();
+            let colour = host().stdout_is_terminal && lookup(env, "NO_COLOR").is_none();
             let text = error.render();
             return Ok(Command::Print(if colour { text.ansi().to_string() } else { text.to_string() }));
         }
         Err(error) => return Err(StartError::usage(options::sentence(&error, None))),
     };
     let behind = |words: usize| args.get(words..).unwrap_or_default();
-    let resolve = |args| crate::config::resolve(args, env, host).map(Box::new);
+    let resolve = |args| crate::config::resolve(args, env, &host()).map(Box::new);
     // A subcommand can only be the first word, so its own arguments start at the third.
     match matches.subcommand() {
         Some(("compress", matches)) => {
             let dirs = matches.get_many::<PathBuf>("dir").unwrap_or_default().cloned().collect();
             Ok(Command::Compress { dirs, check: matches.get_flag("check") })
+        }
+        Some(("init", matches)) => {
+            Ok(Command::Init(matches.get_many::<OsString>("command").unwrap_or_default().cloned().collect()))
         }
         Some(("check", _)) => resolve(behind(2)).map(Command::Check),
         Some(("healthcheck", _)) => resolve(behind(2)).map(Command::Healthcheck),
@@ -85,7 +90,7 @@ fn face() -> clap::Command {
         .help("Change nothing; exit with 1 when siblings are missing or stale")
         .action(clap::ArgAction::SetTrue);
     with_options(
-        "monopod [serve] [TARGET] [OPTIONS]\n       monopod check [TARGET] [OPTIONS]\n       monopod compress [--check] DIR…\n       monopod healthcheck [OPTIONS]",
+        "monopod [serve] [TARGET] [OPTIONS]\n       monopod check [TARGET] [OPTIONS]\n       monopod compress [--check] DIR…\n       monopod healthcheck [OPTIONS]\n       monopod init [--] COMMAND [ARG…]",
     )
     .version(env!("CARGO_PKG_VERSION"))
     .about("Serves a WSGI application, its static files and slow clients from one process.")
@@ -104,6 +109,21 @@ fn face() -> clap::Command {
         with_options("monopod healthcheck [OPTIONS]")
             .name("healthcheck")
             .about("Ask a running server, by the same settings, whether it is ready; exit with 0 or 1"),
+    )
+    .subcommand(
+        clap::Command::new("init")
+            .override_usage("monopod init [--] COMMAND [ARG…]")
+            .about("Run any other command in a container, as its ENTRYPOINT: signals reach it, orphans are reaped")
+            .arg(
+                Arg::new("command")
+                    .value_name("COMMAND")
+                    .help("The command and its arguments, such as `celery -A app worker`")
+                    .required(true)
+                    .num_args(1..)
+                    .trailing_var_arg(true)
+                    .allow_hyphen_values(true)
+                    .value_parser(clap::value_parser!(OsString)),
+            ),
     )
     .subcommand(
         clap::Command::new("compress")
@@ -160,7 +180,7 @@ mod tests {
             cwd: directory.path().into(),
         };
         let args: Vec<OsString> = ["monopod"].iter().chain(words).map(OsString::from).collect();
-        parse(&args, &|_| None, &host)
+        parse(&args, &|_| None, &|| host.clone())
     }
 
     /// Subcommand, target and threads, or the sentence.
@@ -174,6 +194,7 @@ mod tests {
             Ok(Command::Check(resolved)) => serve("check", &resolved),
             Ok(Command::Healthcheck(resolved)) => serve("healthcheck", &resolved),
             Ok(Command::Compress { dirs, check }) => format!("compress {dirs:?} {check}"),
+            Ok(Command::Init(command)) => format!("init {command:?}"),
             Ok(Command::Print(text)) => text,
             Err(error) => format!("{}: {error}", error.exit_code()),
         }
@@ -197,6 +218,9 @@ mod tests {
             (&["check", "app:app", "--threads", "7"], "check app:app 7"),
             (&["--threads", "7", "--threads", "8"], "serve - 8"),
             (&["healthcheck", "--health-path", "/up"], "healthcheck - 4"),
+            (&["init", "celery", "-A", "app", "worker"], r#"init ["celery", "-A", "app", "worker"]"#),
+            (&["init", "--", "monopod", "--threads", "2"], r#"init ["monopod", "--threads", "2"]"#),
+            (&["init", "sh", "-c", "--", "--help"], r#"init ["sh", "-c", "--", "--help"]"#),
             (&["compress", "a", "b"], "compress [\"a\", \"b\"] false"),
             (&["compress", "--check", "a"], "compress [\"a\"] true"),
             (&["compress", "a", "--check"], "compress [\"a\"] true"),
@@ -224,6 +248,8 @@ mod tests {
             ),
             (&["serve", "a:b", "c"], "`c` is one argument too many: options aside, monopod takes one TARGET."),
             (&["compress"], "Name at least one DIR."),
+            (&["init"], "Name at least one COMMAND."),
+            (&["init", "--"], "Name at least one COMMAND."),
         ] {
             assert_eq!(gist(words), format!("64: {expected}"), "{words:?}");
         }
@@ -236,9 +262,11 @@ mod tests {
         let Ok(Command::Serve(resolved)) = run(&[]) else { panic!("serve") };
         let host = Host { cwd: "/".into(), ..host(&|_| None) };
         let words = |flag: &str| ["monopod".into(), flag.into(), odd()];
-        let Ok(Command::Serve(odd_venv)) = parse(&words("--venv"), &|_| None, &host) else { panic!("serve") };
+        let Ok(Command::Serve(odd_venv)) = parse(&words("--venv"), &|_| None, &|| host.clone()) else {
+            panic!("serve")
+        };
         assert_ne!(odd_venv.settings.serve.venv, resolved.settings.serve.venv);
-        let error = parse(&words("--bind"), &|_| None, &host).unwrap_err();
+        let error = parse(&words("--bind"), &|_| None, &|| host.clone()).unwrap_err();
         assert_eq!(error, StartError::usage("The command line wants text in UTF-8."));
     }
 

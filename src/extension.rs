@@ -38,6 +38,7 @@ fn main(py: Python<'_>, argv: Vec<OsString>) -> PyResult<u8> {
     // SIGINT is the server's: Python's own handler would raise KeyboardInterrupt into the shutdown.
     let signal = py.import("signal")?;
     signal.call_method1("signal", (signal.getattr("SIGINT")?, signal.getattr("SIG_DFL")?))?;
+    crate::split_off_init(py)?;
     Ok(py.detach(|| run(Face::Wheel, &argv)))
 }
 

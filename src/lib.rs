@@ -9,7 +9,7 @@
 
 use std::convert::Infallible;
 use std::ffi::OsString;
-use std::io::{IsTerminal, stderr, stdout};
+use std::io::{ErrorKind, IsTerminal, stderr, stdout};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
@@ -33,6 +33,7 @@ pub mod wsgi;
 use cli::Command;
 use config::error::StartError;
 use config::settings::Settings;
+pub(crate) use python::fork::split_off_init;
 use server::healthcheck::Health;
 pub use static_files::{CompressError, CompressReport, Mode, compress};
 use telemetry::progress::Bar;
@@ -47,11 +48,11 @@ pub enum Face {
 }
 
 /// Runs the command line `args` (the program's name included) and returns the exit code: 0, 1 for a check that found
-/// something to do or nobody ready, or one of sysexits.h with a sentence on standard error. A server that has served leaves the process
+/// something to do or nobody ready, 126 or 127 for a command that cannot be run, or one of sysexits.h with a sentence on standard error. A server that has served leaves the process
 /// from within.
 #[must_use]
 pub fn run(face: Face, args: &[OsString]) -> u8 {
-    match dispatch(face, args) {
+    match under_init(face).and_then(|()| dispatch(face, args)) {
         Ok(code) => code,
         Err(error) => {
             telemetry::console::complain(&error.to_string());
@@ -60,9 +61,19 @@ pub fn run(face: Face, args: &[OsString]) -> u8 {
     }
 }
 
+/// As PID 1 goes on in a child, before there are threads. The wheel has done so by then, as Python must know.
+fn under_init(face: Face) -> Result<(), StartError> {
+    if face == Face::Wheel {
+        return Ok(());
+    }
+    sys::init::enter().map_err(|error| {
+        StartError::unavailable(format!("there can be no process below PID 1 ({error}): raise the pids limit"))
+    })
+}
+
 fn dispatch(face: Face, args: &[OsString]) -> Result<u8, StartError> {
     let env = |name: &str| std::env::var_os(name);
-    match cli::parse(args, &env, &cli::host(&env))? {
+    match cli::parse(args, &env, &|| cli::host(&env))? {
         Command::Print(text) => {
             telemetry::console::print(&text);
             Ok(0)
@@ -82,6 +93,7 @@ fn dispatch(face: Face, args: &[OsString]) -> Result<u8, StartError> {
                 }
             }
         }
+        Command::Init(command) => Ok(become_command(&command)),
         Command::Serve(resolved) => attached(face, &resolved.settings, |py| server::serve(py, &resolved)),
         Command::Check(resolved) => attached(face, &resolved.settings, |py| server::check(py, &resolved)),
     }
@@ -106,6 +118,18 @@ fn attached(
         telemetry::console::complain(&error.to_string());
         sys::process::exit_now(error.exit_code())
     })
+}
+
+/// Becomes what the words say; else the exit code that a shell has for what cannot be run.
+fn become_command(words: &[OsString]) -> u8 {
+    let error = sys::process::replace_by(words);
+    let name = words.first().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let (code, advice) = match error.kind() {
+        ErrorKind::NotFound => (127, "check COMMAND and PATH"),
+        _ => (126, "check COMMAND"),
+    };
+    telemetry::console::complain(&format!("{name} cannot be run ({error}): {advice}"));
+    code
 }
 
 /// A person sees a bar and a sentence; whoever reads standard output or error by a program gets one line of JSON.

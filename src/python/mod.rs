@@ -5,6 +5,7 @@
 
 pub mod crew;
 pub mod embed;
+pub mod fork;
 pub mod framework;
 pub mod interrupt;
 pub mod load;

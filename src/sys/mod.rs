@@ -7,6 +7,7 @@ pub mod arena;
 pub mod cgroup;
 pub mod descriptors;
 pub mod fd;
+pub mod init;
 pub mod process;
 pub mod signals;
 pub mod thread;

@@ -1,4 +1,9 @@
-//! Ending the process without running destructors.
+//! Ending the process without running destructors, and replacing it.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 /// Ends the process at once with `code`: no `atexit`, no destructors, no interpreter finalisation.
 ///
@@ -6,4 +11,14 @@
 pub fn exit_now(code: u8) -> ! {
     // SAFETY: _exit(2) takes any status and touches no memory of ours.
     unsafe { libc::_exit(i32::from(code)) }
+}
+
+/// Replaces this process by the command that `words` are, looked for in `PATH`. Returns only when that cannot be.
+#[must_use]
+pub fn replace_by(words: &[OsString]) -> io::Error {
+    let Some((program, arguments)) = words.split_first() else { return io::ErrorKind::InvalidInput.into() };
+    // Python ignores it, and a command that does not would not end at its limit; `exec` does the same for SIGPIPE.
+    // SAFETY: SIG_DFL is valid for it.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_DFL) };
+    Command::new(program).args(arguments).exec()
 }
