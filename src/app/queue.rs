@@ -83,6 +83,19 @@ impl Queue {
         }
     }
 
+    /// Answers all jobs that wait by `fault`; how many there were.
+    pub fn refuse_all(&self, fault: Fault) -> usize {
+        let mut jobs = self.jobs.lock();
+        let waiting = std::mem::take(&mut jobs.waiting);
+        self.waiting.store(0, Ordering::SeqCst);
+        drop(jobs);
+        let count = waiting.len();
+        for job in waiting {
+            job.reply.send_now(Err(fault));
+        }
+        count
+    }
+
     fn pop_late(&self) -> Option<(Duration, Job)> {
         let mut jobs = self.jobs.lock();
         let waited = jobs.waiting.front()?.queued.elapsed();

@@ -1,7 +1,7 @@
 //! Takes connections from a listener, each with a permit, and gives each its own task.
 //!
-//! An accept error never ends the loop and never spins it: out of descriptors, it says so once and waits until
-//! some are free.
+//! An accept error never spins the loop: out of descriptors, it says so once and waits until some are free. Only a
+//! listener that is none any more ends it.
 
 use std::future::poll_fn;
 use std::io;
@@ -33,7 +33,7 @@ pub trait Serve: Clone + Send + 'static {
 /// other listeners may share: a listener that nobody comes to holds none.
 ///
 /// # Errors
-/// When the runtime cannot take the listener.
+/// When the runtime cannot take the listener, or nobody will come to it any more.
 pub async fn accept(listener: Listener, permits: Arc<Permits>, serve: impl Serve) -> io::Result<()> {
     match listener {
         Listener::Tcp { listener, local } => {
@@ -60,7 +60,7 @@ pub async fn accept(listener: Listener, permits: Arc<Permits>, serve: impl Serve
     }
 }
 
-/// Accepts by `next` what waits at `listener`, for ever.
+/// Accepts by `next` what waits at `listener`, for as long as it is one.
 async fn accept_all<S>(
     listener: &(impl AsFd + Sync),
     next: impl Fn(&mut Context<'_>) -> Poll<io::Result<(S, Client)>>,
@@ -83,6 +83,7 @@ where
                 trouble.over();
                 serve.serve(stream, client, permit);
             }
+            Some((Err(error), _)) if is_final(&error) => return Err(error),
             Some((Err(error), permit)) => {
                 drop(permit);
                 trouble.pause(&error).await;
@@ -145,6 +146,11 @@ fn is_the_peers(error: &io::Error) -> bool {
     )
 }
 
+/// What is no listening socket and will not be one again: somebody has shut it down or closed its descriptor.
+fn is_final(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EBADF | libc::EINVAL | libc::ENOTSOCK))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,5 +160,26 @@ mod tests {
         assert!(is_the_peers(&io::Error::from_raw_os_error(libc::ECONNABORTED)));
         assert!(!is_the_peers(&io::Error::from_raw_os_error(libc::EMFILE)));
         assert!(!is_the_peers(&io::Error::from_raw_os_error(libc::ENFILE)));
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_is_none_any_more_ends_the_loop() {
+        #[derive(Clone)]
+        struct Nobody;
+        impl Serve for Nobody {
+            fn serve<S>(&self, _: S, _: Client, _: Permit)
+            where
+                S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
+            {
+                panic!("nobody comes");
+            }
+        }
+        let bound = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        bound.set_nonblocking(true).unwrap();
+        let shared = socket2::Socket::from(bound.try_clone().unwrap());
+        let local = bound.local_addr().unwrap();
+        let accepting = tokio::spawn(accept(Listener::Tcp { listener: bound, local }, Permits::new(1), Nobody));
+        shared.shutdown(std::net::Shutdown::Read).unwrap();
+        assert_eq!(accepting.await.unwrap().unwrap_err().raw_os_error(), Some(libc::EINVAL));
     }
 }

@@ -2,8 +2,11 @@
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -33,7 +36,7 @@ pub struct Options {
     pub headers: usize,
 }
 
-/// Serves requests on `stream` until either side closes it, or `drain` asks and the request in flight is done. `permit`
+/// Serves requests on `stream` until either side closes it, it is cut off, or `drain` asks and the request in flight is done. `permit`
 /// is held until then, and may ask too, while the connection of `turns` is idle.
 pub async fn serve<S, T, B>(
     stream: S,
@@ -48,7 +51,7 @@ pub async fn serve<S, T, B>(
     T::Future: Send,
     B: Body<Data = Bytes, Error = io::Error> + Send + 'static,
 {
-    permit.register(turns).await;
+    permit.register(Arc::clone(&turns)).await;
     let mut http = http1::Builder::new();
     // pipeline_flush stays off: with it hyper takes the whole body into memory, whatever the client reads.
     http.keep_alive(options.keep_alive).max_buf_size(options.head.max(READ_AHEAD));
@@ -57,7 +60,9 @@ pub async fn serve<S, T, B>(
         http.max_headers(options.headers);
     }
     let conn = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-    if let Err(error) = drain.watch(conn).await {
+    let mut conn = pin!(drain.watch(conn));
+    let ended = poll_fn(|cx| if turns.is_cut_off() { Poll::Ready(Ok(())) } else { conn.as_mut().poll(cx) });
+    if let Err(error) = ended.await {
         log(&error);
     }
 }

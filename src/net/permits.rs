@@ -102,6 +102,14 @@ impl Permits {
         Some(self.permit(held?.ok()?))
     }
 
+    /// Ends all connections as they are, for `reason`.
+    pub fn cut_off(&self, reason: &'static str) {
+        for connection in self.open.lock().connections.values() {
+            connection.turns.cut_off(reason);
+            connection.waker.wake_by_ref();
+        }
+    }
+
     fn permit(self: &Arc<Self>, held: OwnedSemaphorePermit) -> Permit {
         Permit { permits: Arc::clone(self), registered: None, _held: held }
     }

@@ -14,7 +14,9 @@ use parking_lot::Mutex;
 use super::pace::{Pace, wakes};
 use super::seat::{Running, Seat};
 use super::watch::Watch;
+use crate::exchange::ticket::Stage;
 use crate::exchange::{Crew, Job, Source, Ticket};
+use crate::semantics::fault::Fault;
 use crate::sys::thread::ThreadClock;
 
 /// A step aside that took longer than this let somebody else run.
@@ -186,6 +188,18 @@ impl Seats {
             let running = seat.running();
             Some(look(running.as_ref()?, seat.ident()?, number))
         })
+    }
+
+    /// Answers each job in a thread's hands whose client waits for the beginning of an answer, on the application's behalf.
+    pub fn answer(&self, fault: &Fault) {
+        for seat in &self.all {
+            if let Some(running) = &*seat.running()
+                && running.ticket.stage() == Stage::Awaited
+                && running.ticket.decide()
+            {
+                running.ticket.put(Err(*fault));
+            }
+        }
     }
 
     /// One of the seats; the number comes with an [`Order`].

@@ -76,6 +76,12 @@ impl Fault {
         Self { retry_after: Some(1), ..Self::new(Blame::Server, StatusCode::SERVICE_UNAVAILABLE, "streams-full") }
     }
 
+    /// The server ends, and `--graceful-timeout` is over.
+    #[must_use]
+    pub const fn drain_timeout() -> Self {
+        Self { retry_after: Some(1), ..Self::new(Blame::Server, StatusCode::SERVICE_UNAVAILABLE, "drain-timeout") }
+    }
+
     /// The application had no answer within `--timeout`.
     #[must_use]
     pub const fn app_timeout() -> Self {

@@ -1,18 +1,20 @@
 //! Stopping: signals, and the time that requests in flight are given.
 //!
-//! SIGTERM and SIGINT begin the drain, SIGTERM after a delay; the second of either ends the process at once. Before the application is
-//! ready there is nothing to drain, so the first one ends it. However Python hangs, the process is gone a few seconds
-//! after `--graceful-timeout`: the IO thread, which needs no GIL, sees to that.
+//! SIGTERM, SIGINT and SIGQUIT begin the drain, SIGTERM after a delay; the second of any ends the process at once. Before
+//! the application is ready there is nothing to drain, so the first one ends it. However Python hangs, the process is gone
+//! a few seconds after `--graceful-timeout`: the IO thread, which needs no GIL, sees to that. docs/signals.md.
 
 use std::io;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::Duration;
 
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{Instant, sleep_until};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::stack::Front;
+use super::cut_off::Remains;
 use crate::sys::process::exit_now;
 use crate::telemetry::log::Flush;
 
@@ -36,15 +38,20 @@ pub const SIGTERM: &str = "SIGTERM";
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    quit: Signal,
 }
 
 impl Signals {
-    /// Takes both signals over from here on.
+    /// Takes the signals over from here on.
     ///
     /// # Errors
     /// What `sigaction(2)` says.
     pub fn take() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
+        })
     }
 
     /// The next signal's name.
@@ -52,43 +59,91 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => SIGTERM,
             _ = self.interrupt.recv() => "SIGINT",
+            _ = self.quit.recv() => "SIGQUIT",
         }
     }
+}
+
+/// Tells whoever sends a signal by which other servers re-read something that nothing is re-read here; without a handler
+/// it would be the end.
+///
+/// # Errors
+/// What `sigaction(2)` says.
+pub fn live_through_others() -> io::Result<()> {
+    for (kind, name) in [(SignalKind::hangup(), "SIGHUP"), (SignalKind::user_defined2(), "SIGUSR2")] {
+        let mut others = signal(kind)?;
+        tokio::spawn(async move {
+            while others.recv().await.is_some() {
+                tracing::info!(signal = name, "there is nothing to re-read: restart the server to change its settings");
+            }
+        });
+    }
+    Ok(())
 }
 
 /// The time that Python may take after `--graceful-timeout` for threads and `atexit` hooks. With the default of 25 s
 /// the process is gone within Kubernetes' 30 s (`terminationGracePeriodSeconds`).
 const FINISH: Duration = Duration::from_secs(4);
 
-/// Goes on as before for `delay`, for the sake of balancers that have not heard yet; until `deadline` at most. True: a
-/// second signal came.
-pub async fn delay(delay: Duration, deadline: Instant, signals: &mut Signals) -> bool {
+/// Goes on as before for `delay`, for the sake of balancers that have not heard yet; until `deadline` at most, and as long
+/// as somebody accepts. True: a second signal came.
+pub async fn delay(delay: Duration, deadline: Instant, signals: &mut Signals, accepting: &mut Accepting) -> bool {
     if delay.is_zero() {
         return false;
     }
     tracing::info!(seconds = delay.as_secs_f64(), "requests are accepted for --drain-delay");
-    tokio::select! {
-        () = sleep_until(deadline.min(Instant::now() + delay)) => false,
-        name = signals.next() => {
-            tracing::warn!(signal = name, reason = "second-signal", "stopping at once");
-            true
+    let until = deadline.min(Instant::now() + delay);
+    loop {
+        tokio::select! {
+            () = sleep_until(until) => return false,
+            name = signals.next() => {
+                tracing::warn!(signal = name, reason = "second-signal", "stopping at once");
+                return true;
+            }
+            Some(failed) = accepting.join_next() => {
+                tracing::error!(reason = "listener-failed", "{}", why(failed));
+                if accepting.is_empty() {
+                    return false;
+                }
+            }
         }
     }
 }
 
+/// The loops that accept, one for each listener. They end when they are told to, or fail.
+pub type Accepting = JoinSet<io::Result<()>>;
+
+/// What such a loop has failed of.
+#[must_use]
+pub fn why(failed: Result<io::Result<()>, JoinError>) -> String {
+    let error = match failed {
+        Ok(Ok(())) => "it ended".to_owned(),
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    };
+    format!("no connections can be accepted any more ({error})")
+}
+
 /// Lets connections finish what is in flight until `deadline`; idle ones close at once. The listeners are closed by
 /// then.
-pub async fn drain(connections: GracefulShutdown, front: &Front, deadline: Instant, signals: &mut Signals) -> Ended {
-    let in_flight = || front.in_flight.count();
+pub async fn drain(
+    connections: GracefulShutdown,
+    remains: &Remains,
+    deadline: Instant,
+    signals: &mut Signals,
+) -> Ended {
+    let in_flight = || remains.front.in_flight.count();
     tracing::info!(in_flight = in_flight(), "draining");
-    tokio::select! {
-        () = connections.shutdown() => Ended::Drained,
-        () = sleep_until(deadline) => {
-            let in_flight = in_flight();
-            front.metrics.faults_of("drain-timeout", in_flight as u64);
-            tracing::warn!(in_flight, reason = "drain-timeout", "requests were cut off: --graceful-timeout is over");
-            Ended::CutOff
+    let mut done = pin!(connections.shutdown());
+    let in_time = async {
+        if timeout_at(deadline, done.as_mut()).await.is_ok() {
+            return Ended::Drained;
         }
+        remains.cut_off(done).await;
+        Ended::CutOff
+    };
+    tokio::select! {
+        ended = in_time => ended,
         name = signals.next() => {
             tracing::warn!(signal = name, in_flight = in_flight(), reason = "second-signal", "stopping at once");
             Ended::Now

@@ -10,11 +10,11 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime;
 use tokio::sync::oneshot;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::admin::Admin;
-use super::drain::{self, Ended, Signals};
+use super::cut_off::Remains;
+use super::drain::{self, Accepting, Ended, Signals};
 use super::phase::{Life, Phase};
 use super::threads::Threads;
 use crate::app::backend::Backend;
@@ -97,7 +97,7 @@ async fn live(mut wiring: Wiring, line: Line) {
         Ok(signals) => signals,
         Err(error) => return drop(started.send(Err(error))),
     };
-    if let Err(error) = Arc::clone(&wiring.threads).tell_at_signal() {
+    if let Err(error) = Arc::clone(&wiring.threads).tell_at_signal().and_then(|()| drain::live_through_others()) {
         return drop(started.send(Err(error)));
     }
     wiring.admin.open(std::mem::take(&mut wiring.admin_listeners));
@@ -129,7 +129,7 @@ async fn serve(wiring: Wiring, ready: Ready, signals: &mut Signals) -> io::Resul
     let limits = &wiring.settings.limits;
     let front = Arc::new(Front {
         app: App {
-            backend: Backend::new(wiring.queue, wiring.crew, wiring.replies.clone()),
+            backend: Backend::new(Arc::clone(&wiring.queue), wiring.crew, wiring.replies.clone()),
             replies: wiring.replies.clone(),
             spool: wiring.spool,
             body_limits: BodyLimits {
@@ -160,7 +160,7 @@ async fn serve(wiring: Wiring, ready: Ready, signals: &mut Signals) -> io::Resul
 
     let connections = Arc::new(GracefulShutdown::new());
     let permits = Permits::new(wiring.settings.limits.max_connections);
-    let mut accepting = JoinSet::new();
+    let mut accepting = Accepting::new();
     for listener in listeners {
         let serve = Connections {
             front: Arc::clone(&front),
@@ -172,19 +172,21 @@ async fn serve(wiring: Wiring, ready: Ready, signals: &mut Signals) -> io::Resul
     wiring.life.enter(Phase::Ready);
     tracing::info!("{line}");
 
-    let name = tokio::select! {
-        name = signals.next() => name,
-        failed = accepting.join_next() => {
-            return Err(io::Error::other(format!("a listener failed: {failed:?}")));
-        }
+    let (name, failed) = tokio::select! {
+        name = signals.next() => (Some(name), None),
+        Some(failed) = accepting.join_next() => (None, Some(drain::why(failed))),
     };
     let signalled = Instant::now();
     wiring.life.enter(Phase::Draining);
     let life = &wiring.settings.life;
     let deadline = signalled + life.graceful_timeout;
-    tracing::info!(signal = name, "stopping");
+    match (&name, &failed) {
+        (Some(signal), _) => tracing::info!(signal, "stopping"),
+        (None, why) => tracing::error!(reason = "listener-failed", "{}; stopping", why.as_deref().unwrap_or_default()),
+    }
     front.draining.store(true, Ordering::Relaxed);
-    let insisted = name == drain::SIGTERM && drain::delay(life.drain_delay, deadline, signals).await;
+    let insisted =
+        name == Some(drain::SIGTERM) && drain::delay(life.drain_delay, deadline, signals, &mut accepting).await;
     // Ends the accept loops and with them the listeners, so new connections are refused from here on.
     accepting.shutdown().await;
     let Some(connections) = Arc::into_inner(connections) else {
@@ -193,7 +195,9 @@ async fn serve(wiring: Wiring, ready: Ready, signals: &mut Signals) -> io::Resul
     if insisted {
         return Ok((Ended::Now, signalled));
     }
-    Ok((drain::drain(connections, &front, deadline, signals).await, signalled))
+    let remains = Remains { front, queue: wiring.queue, threads: wiring.threads, permits };
+    let ended = drain::drain(connections, &remains, deadline, signals).await;
+    Ok((failed.map_or(ended, Ended::Failed), signalled))
 }
 
 /// Where there is one CPU for both, being woken must not preempt Python, which costs it a seventh of its time:

@@ -4,6 +4,7 @@
 //! the application is ready until the drain has ended, on the admin port from its bind until the process is gone.
 
 pub mod admin;
+pub mod cut_off;
 pub mod drain;
 pub mod front;
 pub mod healthcheck;
@@ -132,7 +133,7 @@ pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
     exit_now(code)
 }
 
-/// Imports the application. It may set handlers of its own for SIGTERM and SIGINT, which would never run, as the main
+/// Imports the application. It may set handlers of its own for the server's signals, which would never run, as the main
 /// thread does not come back to Python: those are undone, and said.
 fn load_keeping_signals(py: Python<'_>, settings: &Settings) -> Result<load::Loaded, StartError> {
     let unreadable = |error: io::Error| StartError::software(format!("signal handlers cannot be read: {error}"));

@@ -1,4 +1,4 @@
-//! What the Python threads do, for `/-/threads` and SIGUSR1.
+//! What the Python threads do, for `/-/threads` and SIGUSR1, and for what is cut off.
 //!
 //! Asking needs the GIL, which whatever hangs may hold: so a thread of its own asks, and who waits does not wait for
 //! long. Then the requests are told without stacks.
@@ -14,7 +14,8 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::python::crew::Seats;
-use crate::python::stacks;
+use crate::python::stacks::{self, Held};
+use crate::semantics::fault::Fault;
 use crate::telemetry::console;
 
 /// How long the GIL is waited for.
@@ -35,14 +36,15 @@ impl Threads {
 
     /// The stacks, or what can be told without them.
     pub async fn tell(&self) -> String {
-        if let Some(asked) = self.ask()
+        if let Some(asked) = self.ask(stacks::all)
             && let Ok(Ok(stacks)) = timeout(PATIENCE, asked).await
         {
-            return stacks;
+            return stacks.unwrap_or_else(|error| format!("Python cannot tell: {error}\n"));
         }
         let mut lines =
             vec!["Python does not answer: native code holds the GIL, or somebody else is asking.".to_owned()];
-        lines.extend(stacks::held(&self.seats).iter().map(|held| format!("Thread {}: {}", held.thread, held.request)));
+        lines
+            .extend(stacks::held(&self.seats).iter().map(|held| format!("Thread {}: {}", held.thread, held.request())));
         lines.join("\n") + "\n"
     }
 
@@ -62,16 +64,37 @@ impl Threads {
         Ok(())
     }
 
-    fn ask(&self) -> Option<oneshot::Receiver<String>> {
+    /// The requests that threads are in, the oldest first, each with its stack if that is to be had within `patience`.
+    pub async fn held(&self, patience: Duration) -> Vec<(Held, Option<String>)> {
+        let held = stacks::held(&self.seats);
+        let idents: Vec<u64> = held.iter().map(|held| held.ident).collect();
+        let asked = (!held.is_empty()).then(|| self.ask(move |py, _| stacks::of(py, &idents))).flatten();
+        let stacks = match asked {
+            Some(asked) => timeout(patience, asked).await.ok().and_then(Result::ok).and_then(PyResult::ok),
+            None => None,
+        };
+        let stacks = stacks.unwrap_or_else(|| vec![None; held.len()]);
+        held.into_iter().zip(stacks).collect()
+    }
+
+    /// Answers by `fault` whoever waits for the beginning of an answer.
+    pub fn answer(&self, fault: &Fault) {
+        self.seats.answer(fault);
+    }
+
+    fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(Python<'_>, &Seats) -> T + Send + 'static,
+    ) -> Option<oneshot::Receiver<T>> {
         if self.asking.swap(true, Ordering::Relaxed) {
             return None;
         }
         let (tell, asked) = oneshot::channel();
         let (seats, asking) = (Arc::clone(&self.seats), Arc::clone(&self.asking));
         let asks = thread::Builder::new().name("monopod-stacks".into()).spawn(move || {
-            let stacks = Python::attach(|py| stacks::all(py, &seats));
+            let answer = Python::attach(|py| question(py, &seats));
             asking.store(false, Ordering::Relaxed);
-            drop(tell.send(stacks.unwrap_or_else(|error| format!("Python cannot tell: {error}\n"))));
+            drop(tell.send(answer));
         });
         if asks.is_err() {
             self.asking.store(false, Ordering::Relaxed);

@@ -40,6 +40,8 @@ pub struct Turns {
     refused: OnceLock<(u64, Fault)>,
     /// Why the stream ended the connection, or a body, under a request.
     cut: OnceLock<&'static str>,
+    /// The connection is to end as it is.
+    over: AtomicBool,
 }
 
 /// Bytes of a body that may lie between it and the socket: what is worth a system call.
@@ -63,6 +65,7 @@ impl Default for Turns {
             broken: AtomicBool::new(false),
             refused: OnceLock::new(),
             cut: OnceLock::new(),
+            over: AtomicBool::new(false),
         }
     }
 }
@@ -107,6 +110,19 @@ impl Turns {
     #[must_use]
     pub fn is_cut(&self) -> Option<&'static str> {
         self.cut.get().copied()
+    }
+
+    /// The connection is to end as it is, for `reason`, and its task is woken for that. What ends with it was counted.
+    pub fn cut_off(&self, reason: &'static str) {
+        self.cut(reason);
+        self.break_off();
+        self.over.store(true, Ordering::Relaxed);
+    }
+
+    /// The connection is to end as it is.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
     }
 
     /// Whether the stream has a part of the next head, so that the connection is not idle any more.

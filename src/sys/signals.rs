@@ -4,7 +4,7 @@ use std::io;
 
 /// What `sigaction(2)` said of the signals that stop the server.
 #[derive(Clone, Copy)]
-pub struct Dispositions([(libc::c_int, libc::sigaction); 2]);
+pub struct Dispositions([(libc::c_int, &'static str, libc::sigaction); 4]);
 
 impl Dispositions {
     /// As they are now.
@@ -12,7 +12,12 @@ impl Dispositions {
     /// # Errors
     /// What `sigaction(2)` says.
     pub fn current() -> io::Result<Self> {
-        Ok(Self([(libc::SIGTERM, read(libc::SIGTERM)?), (libc::SIGINT, read(libc::SIGINT)?)]))
+        Ok(Self([
+            (libc::SIGTERM, "SIGTERM", read(libc::SIGTERM)?),
+            (libc::SIGINT, "SIGINT", read(libc::SIGINT)?),
+            (libc::SIGQUIT, "SIGQUIT", read(libc::SIGQUIT)?),
+            (libc::SIGHUP, "SIGHUP", read(libc::SIGHUP)?),
+        ]))
     }
 
     /// Puts back those that were changed since; the names of the signals that were.
@@ -21,7 +26,7 @@ impl Dispositions {
     /// What `sigaction(2)` says.
     pub fn restore(&self) -> io::Result<Vec<&'static str>> {
         let mut changed = Vec::new();
-        for (signal, ours) in &self.0 {
+        for (signal, name, ours) in &self.0 {
             if read(*signal)?.sa_sigaction == ours.sa_sigaction {
                 continue;
             }
@@ -29,7 +34,7 @@ impl Dispositions {
             if unsafe { libc::sigaction(*signal, ours, std::ptr::null_mut()) } != 0 {
                 return Err(io::Error::last_os_error());
             }
-            changed.push(if *signal == libc::SIGTERM { "SIGTERM" } else { "SIGINT" });
+            changed.push(*name);
         }
         Ok(changed)
     }
@@ -47,7 +52,7 @@ fn read(signal: libc::c_int) -> io::Result<libc::sigaction> {
 
 /// In a forked child, where nobody listens to the server's handlers any more: the signals do what they do by default.
 pub fn reset_in_child() {
-    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGUSR1] {
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2] {
         // SAFETY: SIG_DFL is valid for each of them.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }

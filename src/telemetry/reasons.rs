@@ -46,6 +46,9 @@ pub const REASONS: &[(&str, &str)] = &[
     ),
     ("write-timeout", "the client took nothing of its response for `--write-timeout`"),
     ("client-gone", "the client left before the end of its response"),
-    ("drain-timeout", "the request was cut off when `--graceful-timeout` was over"),
+    (
+        "drain-timeout",
+        "the server stopped and `--graceful-timeout` was over: the request was answered 503, or cut off where its answer had begun",
+    ),
     ("internal", "this server failed; please report it"),
 ];

@@ -61,4 +61,5 @@ def test_one_signal(start: Starter, gate: Gate, hang: str) -> None:
     server.send_signal(signal.SIGTERM)
     ends_within(server, 12)
     for client in clients:
+        assert client.answer().status == 503
         assert client.is_closed()

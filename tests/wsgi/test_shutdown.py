@@ -114,6 +114,7 @@ def test_a_request_that_never_ends_is_cut_off(start: Starter, gate: Gate) -> Non
         began = time.monotonic()
         server.terminate(timeout=20)
         assert time.monotonic() - began < 15
+        assert client.answer().status == 503
         assert client.is_closed()
 
 
