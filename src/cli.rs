@@ -160,6 +160,10 @@ pub fn host(env: Env<'_>) -> Host {
         in_container: lookup(env, "KUBERNETES_SERVICE_HOST").is_some()
             || ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists()),
         stdout_is_terminal: std::io::stdout().is_terminal(),
+        variables: std::env::vars_os()
+            .filter_map(|(name, _)| name.into_string().ok())
+            .filter(|name| name.starts_with("MONOPOD_") && lookup(env, name).is_some())
+            .collect(),
         cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
     }
 }
@@ -177,6 +181,7 @@ mod tests {
             descriptors: 1024,
             in_container: false,
             stdout_is_terminal: false,
+            variables: Vec::new(),
             cwd: directory.path().into(),
         };
         let args: Vec<OsString> = ["monopod"].iter().chain(words).map(OsString::from).collect();

@@ -113,7 +113,12 @@ fn attached(
         python::embed::initialize(python.as_deref())?;
     }
     Python::attach(|py| {
-        let Err(error) = body(py);
+        let exported = python::variables::export(py, &settings.serve.variables);
+        let ended = exported.map_err(|error| {
+            error.display(py);
+            StartError::software("the variables of --env and --env-dir cannot be set; see above")
+        });
+        let Err(error) = ended.and_then(|()| body(py));
         python::shutdown::flush(py);
         telemetry::console::complain(&error.to_string());
         sys::process::exit_now(error.exit_code())

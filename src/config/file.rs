@@ -16,6 +16,7 @@ use toml::{Table, Value};
 use super::error::StartError;
 use super::options;
 use super::settings::Mount;
+use super::variables::Variable;
 
 const PYPROJECT: &str = "pyproject.toml";
 
@@ -108,7 +109,7 @@ impl File {
 }
 
 /// The key most like an unknown one, by clap's own measure for flags.
-fn nearest(command: &clap::Command, key: &str) -> Option<String> {
+pub(super) fn nearest(command: &clap::Command, key: &str) -> Option<String> {
     let keys = options::settable(command).map(options::key).filter(|key| key != "config");
     let guess = clap::Command::new("keys")
         .no_binary_name(true)
@@ -124,15 +125,15 @@ fn nearest(command: &clap::Command, key: &str) -> Option<String> {
 fn texts(arg: &Arg, value: &Value) -> Result<Vec<String>, &'static str> {
     match value {
         Value::Array(items) if options::is_list(arg) => items.iter().map(|item| text(arg, item)).collect(),
-        Value::Table(mounts) if is(arg, TypeId::of::<Mount>()) => {
-            mounts.iter().map(|(url, dir)| Ok(format!("{url}={}", text(arg, dir)?))).collect()
+        Value::Table(pairs) if is(arg, TypeId::of::<Mount>()) || is(arg, TypeId::of::<Variable>()) => {
+            pairs.iter().map(|(left, right)| Ok(format!("{left}={}", text(arg, right)?))).collect()
         }
         single => Ok(vec![text(arg, single)?]),
     }
 }
 
 fn text(arg: &Arg, value: &Value) -> Result<String, &'static str> {
-    let free_text = [TypeId::of::<String>(), TypeId::of::<PathBuf>(), TypeId::of::<Mount>()];
+    let free_text = [TypeId::of::<String>(), TypeId::of::<PathBuf>(), TypeId::of::<Mount>(), TypeId::of::<Variable>()];
     match value {
         Value::String(text) => Ok(text.clone()),
         // These parsers take any text, so a number or a boolean would pass for a name.
@@ -192,6 +193,8 @@ mod tests {
             ("static = ['/a=b', '/c=d']", "static", &["/a=b", "/c=d"]),
             ("static = { '/a' = 'b', '/c' = 'd=e' }", "static", &["/a=b", "/c=d=e"]),
             ("static = []", "static", &[]),
+            ("env = ['A=b', 'C=']", "env", &["A=b", "C="]),
+            ("env = { A = 'b=c' }", "env", &["A=b=c"]),
         ] {
             let expected = expected.iter().map(OsString::from).collect();
             assert_eq!(values(text), Ok(vec![(key.to_owned(), expected)]), "{text}");
@@ -209,6 +212,7 @@ mod tests {
             ("max-age = 1979-05-27", "`max-age` in monopod.toml wants a single value, not a date."),
             ("bind = { a = 1 }", "`bind` in monopod.toml wants a value or a flat list, not a table."),
             ("bind = [[1]]", "`bind` in monopod.toml wants a value or a flat list, not a list."),
+            ("env = { A = 1 }", "`env` in monopod.toml wants text in quotes, not a table."),
             ("static = { '/a' = 1 }", "`static` in monopod.toml wants text in quotes, not a table."),
         ] {
             assert_eq!(values(text).unwrap_err(), sentence);

@@ -17,8 +17,10 @@ pub mod resolve;
 pub mod settings;
 pub mod sizing;
 pub mod sources;
+mod strays;
 pub mod trusted;
 pub mod values;
+pub mod variables;
 
 pub use error::StartError;
 pub use found::Found;
@@ -30,3 +32,4 @@ pub use settings::{
 pub use sizing::Host;
 pub use sources::Source;
 pub use trusted::TrustedPeers;
+pub use variables::{Variable, Variables};

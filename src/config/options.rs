@@ -25,6 +25,7 @@ use super::trusted::{Trusted, trusted};
 use super::values::{
     boolean, duration, head_size, level, log_format, memory, show_size, size_or_zero, target, whole, workers,
 };
+use super::variables::{Variable, variable};
 
 /// All options, one struct per heading of `--help`.
 #[derive(Debug, Clone, Args)]
@@ -95,6 +96,14 @@ pub struct ServeOptions {
     /// Configuration file [default: ./monopod.toml, or [tool.monopod] in ./pyproject.toml]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+
+    /// Environment variable for the application; repeatable [default: none]
+    #[arg(short, long, value_name = "NAME=VALUE", value_parser = variable)]
+    pub env: Vec<Variable>,
+
+    /// Directory whose files are environment variables for the application, such as a mounted Secret; repeatable [default: none]
+    #[arg(long, value_name = "DIR")]
+    pub env_dir: Vec<PathBuf>,
 
     /// URL prefix the application lives under (`SCRIPT_NAME`), such as /app [default: none]
     #[arg(long, value_name = "PATH", value_parser = root_path)]

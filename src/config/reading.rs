@@ -16,6 +16,7 @@ use super::options;
 use super::settings::{AdminBind, Bind};
 use super::sizing::Host;
 use super::sources::{Layers, Source};
+use super::variables::{Variable, Variables};
 
 /// One option's value and where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +71,37 @@ impl<'a> Reading<'a> {
         file::open(shown, &host.cwd.join(shown))?.ok_or_else(missing).map(Some)
     }
 
+    /// What the application is given: the files of each `--env-dir`, and above them `--env`; and what to warn of.
+    ///
+    /// # Errors
+    /// When a directory or a file in it cannot be read, or one of them would say where to look for itself.
+    pub fn variables(&self, host: &Host) -> Result<(Variables, Vec<String>), StartError> {
+        let directory = self.chdir(host)?.unwrap_or_else(|| host.cwd.clone());
+        let (mut variables, mut notes) = (Variables::default(), Vec::new());
+        for dir in self.matches.get_many::<PathBuf>("env_dir").unwrap_or_default() {
+            let left_out =
+                variables.read_dir(&directory.join(dir)).map_err(|reason| self.refuse("env_dir", &reason))?;
+            if !left_out.is_empty() {
+                let names = left_out.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+                notes.push(format!("{names} in {} cannot be the name of a variable and is left out.", dir.display()));
+            }
+        }
+        for variable in self.matches.get_many::<Variable>("env").unwrap_or_default() {
+            variables.set(variable.clone());
+        }
+        let circular = options::settable(self.command)
+            .filter(|arg| matches!(arg.get_id().as_str(), "env" | "env_dir" | "chdir" | "config"))
+            .map(options::env_name)
+            .find(|name| variables.get(name).is_some());
+        match circular {
+            Some(name) => Err(StartError::config(format!(
+                "{name} says where variables and files are looked for, so it cannot be one of --env or --env-dir: set it \
+                 in the environment itself."
+            ))),
+            None => Ok((variables, notes)),
+        }
+    }
+
     /// The refusal of what an option says, in the name of whoever said it.
     fn refuse(&self, id: &str, reason: &str) -> StartError {
         match options::settable(self.command).find(|arg| arg.get_id() == id) {
@@ -106,6 +138,8 @@ impl<'a> Reading<'a> {
             binds.map(ToString::to_string).collect()
         } else if let Ok(Some(sizes)) = self.matches.try_get_many::<BodySize>(id) {
             BodySizes::new(&sizes.cloned().collect::<Vec<_>>()).shown()
+        } else if let Ok(Some(variables)) = self.matches.try_get_many::<Variable>(id) {
+            variables.map(|variable| variable.name.clone()).collect()
         } else if let Ok(Some(bind)) = self.matches.try_get_one::<AdminBind>(id) {
             vec![bind.to_string()]
         } else {

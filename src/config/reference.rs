@@ -39,6 +39,20 @@ disk has a descriptor beside its connection's; the 32 are Python's and the appli
 table, thread or buffer. An application that does call `select()` needs less than a thousand descriptors in all: give it
 `--max-connections 450`. Processes that the application starts inherit the raised limit.
 
+**Variables for the application.** `--env NAME=VALUE` sets one, `--env-dir DIR` one for each regular file in DIR: the file's
+name is the variable's, its content the value, less one newline at its end. That is how Kubernetes mounts a Secret or a
+ConfigMap ([how](kubernetes.md#secrets)). They are there before the application is imported, as if they had been in the
+environment from the start: settings among them (`MONOPOD_…`, `PORT`) count, but for `MONOPOD_ENV`, `_ENV_DIR`, `_CHDIR` and
+`_CONFIG`, which say where to look. They replace a variable of the same name that is there already, `--env` outranks
+`--env-dir`, and of several the last counts. Dotfiles and directories are passed over, files whose names cannot be a
+variable's (`tls.crt`) with a warning. A file that cannot be read, has a NUL byte or more than 128 KiB, and more than 1 MiB
+in all, stop the server. Values are never shown, only names; but a value given to `--env` can be read in the list of
+processes, so secrets belong into files. What Python reads when it starts (`PYTHON…`, `LC_ALL`) has no effect here.
+
+**Unknown variables** that begin with `MONOPOD_` are refused, like unknown keys of the file. Those that Kubernetes sets for a
+Service called `monopod` or `monopod-…` are not meant and do no harm: `MONOPOD_SERVICE_HOST`, `MONOPOD_PORT=tcp://…`,
+`MONOPOD_PORT_8000_TCP` and their like.
+
 **Variables of platforms.** `PORT` stands for `--bind 0.0.0.0:$PORT` and `WEB_CONCURRENCY` for `--workers`; all rank below the
 `MONOPOD_…` variable of the same option and above the file. Blank counts as unset. As platforms set `WEB_CONCURRENCY` on
 their own, a value above 1 gives a warning and one worker. gunicorn's `FORWARDED_ALLOW_IPS` stands for

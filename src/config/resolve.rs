@@ -16,8 +16,10 @@ use super::reading::{Origin, Reading};
 use super::settings::{Buffers, Edge, Life, Limits, Logs, Mount, ROOT, Serve, Settings, StaticFiles};
 use super::sizing::{self, Host};
 use super::sources::{Env, Layers, Source, lookup};
+use super::strays;
 use super::trusted::TrustedPeers;
 use super::values::{about_size, show_size};
+use super::variables::Variables;
 
 /// Every container in Kubernetes has this variable.
 const KUBERNETES: &str = "KUBERNETES_SERVICE_HOST";
@@ -55,13 +57,14 @@ pub fn resolve(args: &[OsString], env: Env<'_>, host: &Host) -> Result<Resolved,
     // What was typed is judged first, alone.
     let nothing = Layers::default();
     let typed = Reading::of(&command, &nothing, args)?;
+    let (variables, mut notes) = variables(&command, args, env, host)?;
+    // From here on the environment is the one that the application will see.
+    let env: Env<'_> = &|name| variables.get(name).map_or_else(|| env(name), |value| Some(value.to_owned()));
+    let given = variables.iter().map(|variable| &variable.name);
+    strays::refuse(&command, host.variables.iter().chain(given).map(String::as_str), env)?;
     layers.offer_environment(&command, env)?;
-    let mut notes = layers.offer_platform(&command, env, &|id| typed.is_typed(id))?;
-    if let Some(file) = Reading::of(&command, &layers, args)?.file(host)? {
-        for (arg, values) in file.values(&command)? {
-            layers.offer(arg, values, Source::File(file.shown.clone()))?;
-        }
-    }
+    notes.extend(layers.offer_platform(&command, env, &|id| typed.is_typed(id))?);
+    offer_file(&mut layers, &command, args, host)?;
     let threads = Reading::of(&command, &layers, args)?.matches.get_one::<usize>("threads").copied();
     for (arg, value, source) in decisions(&command, threads, env, host) {
         layers.offer(arg, vec![value], source)?;
@@ -70,7 +73,7 @@ pub fn resolve(args: &[OsString], env: Env<'_>, host: &Host) -> Result<Resolved,
     let reading = Reading::of(&command, &layers, args)?;
     let chosen = Options::from_arg_matches(&reading.matches)
         .map_err(|error| StartError::software(options::sentence(&error, Some("An option without a default"))))?;
-    let settings = settings(chosen, reading.chdir(host)?, host);
+    let settings = settings(chosen, reading.chdir(host)?, variables.clone(), host);
     notes.extend(host.warning_of(settings.limits.max_connections));
     let sizing = format!(
         "{} found: {} threads, a queue of {}, {} of buffers, {} of static files in memory, {} connections",
@@ -83,6 +86,28 @@ pub fn resolve(args: &[OsString], env: Env<'_>, host: &Host) -> Result<Resolved,
     );
     let origins = options::settable(&command).map(|arg| reading.origin(arg)).collect();
     Ok(Resolved { settings, origins, notes, sizing })
+}
+
+/// What `--env` and `--env-dir` give, wherever those are said themselves.
+fn variables(
+    command: &clap::Command,
+    args: &[OsString],
+    env: Env<'_>,
+    host: &Host,
+) -> Result<(Variables, Vec<String>), StartError> {
+    let mut layers = Layers::default();
+    layers.offer_environment(command, env)?;
+    offer_file(&mut layers, command, args, host)?;
+    Reading::of(command, &layers, args)?.variables(host)
+}
+
+fn offer_file(layers: &mut Layers, command: &clap::Command, args: &[OsString], host: &Host) -> Result<(), StartError> {
+    if let Some(file) = Reading::of(command, layers, args)?.file(host)? {
+        for (arg, values) in file.values(command)? {
+            layers.offer(arg, values, Source::File(file.shown.clone()))?;
+        }
+    }
+    Ok(())
 }
 
 /// What the host decides: the lowest layer, which leaves no option without a value that needs one.
@@ -122,7 +147,7 @@ fn root(dir: PathBuf) -> Mount {
     Mount { url: ROOT.to_owned(), dir }
 }
 
-fn settings(options: Options, chdir: Option<PathBuf>, host: &Host) -> Settings {
+fn settings(options: Options, chdir: Option<PathBuf>, variables: Variables, host: &Host) -> Settings {
     let Options { serve, static_files, limits, edge, life, logs } = options;
     Settings {
         serve: Serve {
@@ -136,6 +161,7 @@ fn settings(options: Options, chdir: Option<PathBuf>, host: &Host) -> Settings {
             root_path: serve.root_path.unwrap_or_default(),
             chdir,
             venv: serve.venv,
+            variables,
             backlog: serve.backlog,
         },
         static_files: StaticFiles {
@@ -188,6 +214,7 @@ mod tests {
             descriptors: 1024,
             in_container: false,
             stdout_is_terminal: false,
+            variables: Vec::new(),
             cwd: cwd.into(),
         }
     }
@@ -312,6 +339,54 @@ mod tests {
             (&[], &[("MONOPOD_BIND", "unix:a, :4,")], "unix:a, 0.0.0.0:4 (env MONOPOD_BIND)"),
         ] {
             assert_eq!(shown(&run(file, args, vars).unwrap(), "bind"), expected);
+        }
+    }
+
+    #[test]
+    fn variables_act_as_if_they_had_been_in_the_environment() {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, value) in [("secret/KEY", "file\n"), ("secret/MONOPOD_THREADS", "3\n"), ("more/KEY", "more")] {
+            let path = directory.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, value).unwrap();
+        }
+        let dirs: &[&str] = &["--env-dir", "secret"];
+        for (args, vars, key, threads) in [
+            (dirs, &[("KEY", "env"), ("MONOPOD_THREADS", "2")][..], Some("file"), 3),
+            (&[], &[("MONOPOD_ENV_DIR", "secret, more")], Some("more"), 3),
+            (&["--env-dir", "more", "--env-dir", "secret", "-e", "KEY=typed"], &[], Some("typed"), 3),
+            (&["--env-dir", "secret", "--threads", "1"], &[], Some("file"), 1),
+            (&["-e", "PORT=1", "--env", "KEY=a", "--env=KEY=b,c"], &[("PORT", "x")], Some("b,c"), 8),
+            (&[], &[("MONOPOD_ENV", "KEY=a,B=c")], Some("a"), 8),
+        ] {
+            let resolved = run_on(&host(directory.path()), args, vars).unwrap();
+            let variables = &resolved.settings.serve.variables;
+            assert_eq!(variables.get("KEY").and_then(|value| value.to_str()), key, "{args:?}");
+            assert_eq!(resolved.settings.serve.threads, threads, "{args:?}");
+        }
+        let resolved = run_on(&host(directory.path()), &["-e", "KEY=value", "-e", "PORT=1"], &[]).unwrap();
+        assert_eq!(shown(&resolved, "env"), "KEY, PORT (flag)");
+        assert_eq!(shown(&resolved, "bind"), "0.0.0.0:1 (env PORT)");
+        assert!(format!("{resolved:?}").contains("KEY=…"), "values stay untold");
+        let file = run("env = { KEY = 'value' }", &[], &[]).unwrap();
+        assert_eq!(shown(&file, "env"), "KEY (file monopod.toml)");
+    }
+
+    #[test]
+    fn variables_that_cannot_be_are_refused() {
+        for (args, vars, code, says) in [
+            (&["-e", "=secret"][..], &[][..], 64, "--env wants NAME=VALUE, with a name of letters, digits and _."),
+            (&[], &[("MONOPOD_ENV", "secret")], 78, "MONOPOD_ENV wants NAME=VALUE"),
+            (&["--env-dir", "/no/where"], &[], 64, "--env-dir wants a directory that can be read, and /no/where: "),
+            (&[], &[("MONOPOD_ENV_DIR", "/no/where")], 78, "MONOPOD_ENV_DIR wants a directory that can be read"),
+            (&["-e", "MONOPOD_ENV_DIR=x"], &[], 78, "MONOPOD_ENV_DIR says where variables and files are looked for"),
+            (&["-e", "MONOPOD_CHDIR=x"], &[], 78, "MONOPOD_CHDIR says where"),
+            (&["-e", "MONOPOD_THREAD=1"], &[], 78, "MONOPOD_THREAD is not a setting; did you mean MONOPOD_THREADS?"),
+            (&["-e", "MONOPOD_THREADS=x"], &[], 78, "MONOPOD_THREADS wants a whole number"),
+        ] {
+            let error = run("", args, vars).unwrap_err();
+            assert_eq!(error.exit_code(), code, "{error}");
+            assert!(error.to_string().starts_with(says) && !error.to_string().contains("secret"), "{error}");
         }
     }
 

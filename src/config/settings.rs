@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::body_sizes::BodySizes;
 use super::trusted::TrustedPeers;
+use super::variables::Variables;
 
 /// Everything the server was told, or worked out for itself, before it starts.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +53,8 @@ pub struct Serve {
     pub chdir: Option<PathBuf>,
     /// The virtual environment (`--venv`), relative to the working directory after `chdir`.
     pub venv: Option<PathBuf>,
+    /// What is put into the environment before the application is imported (`--env`, `--env-dir`).
+    pub variables: Variables,
     /// Connections the kernel may hold before they are accepted (`--backlog`).
     pub backlog: u32,
 }

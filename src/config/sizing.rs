@@ -24,6 +24,8 @@ pub struct Host {
     pub in_container: bool,
     /// Whether people read the output as it is written.
     pub stdout_is_terminal: bool,
+    /// Names of the environment's variables that begin with `MONOPOD_`.
+    pub variables: Vec<String>,
     /// The absolute working directory at start.
     pub cwd: PathBuf,
 }
@@ -169,6 +171,7 @@ mod tests {
             descriptors: 1024,
             in_container: false,
             stdout_is_terminal: false,
+            variables: Vec::new(),
             cwd: "/".into(),
         }
     }

@@ -14,5 +14,6 @@ pub mod pool;
 pub mod seat;
 pub mod shutdown;
 pub mod stacks;
+pub mod variables;
 pub mod venv;
 pub mod watch;

@@ -169,6 +169,10 @@ pub fn check(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
     if let Some(path) = &headers.path {
         lines.push(format!("headers      {} (rules: {})", path.display(), headers.rules.len()));
     }
+    let variables = settings.serve.variables.names();
+    if !variables.is_empty() {
+        lines.push(format!("variables    {variables}"));
+    }
     lines.push(format!("sizing       {}\n", resolved.sizing));
     lines.extend(table(&resolved.origins));
     lines.extend(resolved.notes.iter().chain(&headers.warnings).map(|note| format!("warning: {note}")));
