@@ -14,6 +14,7 @@ TOOLS_VENV := $(TARGET)/tools-venv
 TEST_VENV := $(TARGET)/test-venv
 EXAMPLE_VENV := $(TARGET)/example-venv
 TEST_WHEEL := $(TARGET)/test-wheel
+IMAGE_PARTS := $(TARGET)/image
 CARGO_FUZZ := $(TARGET)/tools/bin/cargo-fuzz
 BIND ?= 127.0.0.1:8000
 # Each target of `make fuzz` runs so many seconds; without names all run. The other sanitizer is `address`.
@@ -66,7 +67,7 @@ run: binary $(EXAMPLE_VENV)/.ready ## serve the Django example on http://127.0.0
 	@exec $(BINARY) --chdir examples/django_site --venv $(EXAMPLE_VENV) --bind $(BIND)
 
 .PHONY: test
-test: lint test-rust test-wsgi test-pythons test-browser ## everything CI runs: lint, cargo test, pytest over binary and wheel, a browser
+test: lint test-rust test-wsgi test-pythons test-browser test-container ## everything CI runs: lint, cargo test, pytest over binary and wheel, a browser, containers
 	@echo "All passed."
 
 .PHONY: fmt
@@ -93,6 +94,10 @@ fuzz: $(CARGO_FUZZ) $(PYTHON_FILE) ## fuzz the HTTP edge, see fuzz/README.md (FU
 wheel: $(TOOLS_VENV)/.ready ## build the release wheel into target/wheels
 	$(stage) "release wheel" env $(maturin) --release --out $(TARGET)/wheels
 	@ls -1t $(TARGET)/wheels/*.whl | head -n 1
+
+.PHONY: image
+image: ## build the image `monopod`, see docs/image.md (ARGS="--build-arg BASE=python:3.12-slim")
+	@DOCKER_BUILDKIT=1 docker build --tag monopod $(ARGS) .
 
 .PHONY: clean
 clean: ## remove everything built, and the data of the Django example
@@ -145,6 +150,10 @@ test-browser: binary $(TEST_VENV)/.browser ## the Django example in Chromium, sc
 	$(stage) "browser" scripts/test-browser env MONOPOD_BINARY=$(BINARY) \
 		$(TEST_VENV)/bin/python -m pytest tests/browser $(ARGS)
 
+.PHONY: test-container
+test-container: $(IMAGE_PARTS)/.debug $(TEST_VENV)/.ready ## the image, and promises kept in containers, by Docker
+	$(stage) "containers" scripts/test-container $(TEST_VENV)/bin/python -m pytest tests/container $(ARGS)
+
 .PHONY: fuzz-corpus
 fuzz-corpus: $(CARGO_FUZZ) $(PYTHON_FILE) ## distil what `make fuzz` learned into fuzz/corpus
 	@PATH=$(dir $(CARGO_FUZZ)):$$PATH PYO3_PYTHON=$(python) scripts/fuzz --distil $(FUZZ_TARGETS)
@@ -195,3 +204,14 @@ $(TEST_WHEEL)/.built: $(PYTHON_FILE) $(TOOLS_VENV)/.ready $(WHEEL_SOURCES)
 $(TEST_VENV)/.wheel: $(TEST_VENV)/.ready $(TEST_WHEEL)/.built
 	@$(TEST_VENV)/bin/python -m pip install --quiet --force-reinstall --no-deps $(TEST_WHEEL)/*.whl
 	@touch $@
+
+# lay-parts BINARY WHEEL: what the Dockerfile's stage `prebuilt` takes. maturin has stripped the wheel.
+define lay-parts
+	@rm -rf $(IMAGE_PARTS) && mkdir -p $(IMAGE_PARTS)
+	@cp $(2) $(IMAGE_PARTS)
+	@strip -o $(IMAGE_PARTS)/monopod $(1)
+	@touch $@
+endef
+
+$(IMAGE_PARTS)/.debug: binary $(TEST_WHEEL)/.built
+	$(call lay-parts,$(BINARY),$(TEST_WHEEL)/*.whl)

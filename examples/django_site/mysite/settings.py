@@ -1,7 +1,8 @@
 """Settings, driven by the environment; the README has the table of variables.
 
 Everything the site writes is in one directory, DATA_DIR: the database, uploads,
-collected static files and the generated secret key.
+collected static files (which an image has in a place of their own) and the
+generated secret key.
 """
 
 import os
@@ -77,7 +78,7 @@ DATABASES = {
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 STATIC_URL = "static/"
-STATIC_ROOT = DATA_DIR / "static"
+STATIC_ROOT = Path(os.environ.get("DJANGO_STATIC_ROOT") or DATA_DIR / "static").resolve()
 # Uploads are served by a view, see notes.views.download.
 MEDIA_URL = "files/"
 MEDIA_ROOT = DATA_DIR / "media"

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.files.base import ContentFile
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 from django.db import transaction
 
 from notes.models import Note, Tag
@@ -30,12 +30,16 @@ class Command(BaseCommand):
 
     help = "Migrate, create a demo superuser and sample notes, and collect static files."
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--no-static", action="store_true", help="leave static files alone, as an image has them")
+
     def handle(self, *args: Any, **options: Any) -> None:
         verbosity = options["verbosity"]
         call_command("migrate", interactive=False, verbosity=verbosity)
         self.create_superuser()
         self.create_notes()
-        call_command("collectstatic", interactive=False, verbosity=verbosity)
+        if not options["no_static"]:
+            call_command("collectstatic", interactive=False, verbosity=verbosity)
 
     def create_superuser(self) -> None:
         """admin/admin, but only on a site without any user."""

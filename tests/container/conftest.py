@@ -1,0 +1,68 @@
+"""Fixtures: the images, built once, and containers that end with their test.
+
+`scripts/test-container` gives a daemon and a base image; without them every test here is an error, never a skip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+import container
+import images
+from ask import Run
+from container import Container, docker
+
+HERE = Path(__file__).parent
+REQUIRED = (images.SITE, images.ROOT / "examples/flask_hello", HERE / "lab")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _swept() -> Iterator[None]:
+    yield
+    container.sweep()
+
+
+@pytest.fixture(scope="session")
+def base() -> str:
+    """A Python image, and the packages of the tests for its pip."""
+    return images.offline(*(part for place in REQUIRED for part in ("-r", str(place / "requirements.txt"))))
+
+
+@pytest.fixture(scope="session")
+def monopod(base: str) -> str:
+    return images.monopod(base)
+
+
+@pytest.fixture(scope="session")
+def site(monopod: str) -> str:
+    """The Django example, by its own Dockerfile."""
+    return images.site(monopod)
+
+
+@pytest.fixture(scope="session")
+def lab(site: str) -> str:
+    """The Django example with lab/ in it."""
+    return images.build("monopod-test/lab", HERE / "lab", site=site)
+
+
+@pytest.fixture
+def run() -> Iterator[Run]:
+    """Starts containers that end with the test."""
+    with ExitStack() as stack:
+
+        def start(image: str, *command: str, options: tuple[str, ...] = ()) -> Container:
+            return stack.enter_context(Container(image, *command, options=options))
+
+        yield start
+
+
+@pytest.fixture
+def volume() -> Iterator[str]:
+    """A named volume, empty; what is mounted at /data takes the image's owner of it."""
+    name = docker("volume", "create", "--label", container.LABEL)
+    yield name
+    docker("volume", "rm", "--force", name, check=False)
