@@ -8,7 +8,7 @@ mod allocator;
 
 /// Fewer instructions an allocation than the system's, and memory that goes back to the system.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocator::Mimalloc = allocator::Mimalloc;
 
 fn main() -> ExitCode {
     allocator::give_back();

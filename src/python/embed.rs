@@ -10,6 +10,7 @@ use std::path::Path;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 use crate::config::error::StartError;
 
@@ -67,5 +68,19 @@ pub fn set_async_exception(_: Python<'_>, ident: u64, exception: Option<&Bound<'
     // of its own; any number is allowed, and the sign of the C type is a relic.
     unsafe {
         ffi::PyThreadState_SetAsyncExc(ident.cast_signed(), exception);
+    }
+}
+
+/// A string of as many characters as there are bytes, latin-1: WSGI's "native string" (PEP 3333, "Unicode Issues").
+///
+/// # Errors
+/// `MemoryError`.
+#[allow(unsafe_code)] // pyo3's strings are made of UTF-8, which is to be checked and decoded
+pub fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
+    // SAFETY: pointer and length are of a live slice, whose length fits isize; null errors are the strict ones, of which
+    // latin-1 has none; the result is a new reference to a str, or null with an exception set.
+    unsafe {
+        let string = ffi::PyUnicode_DecodeLatin1(bytes.as_ptr().cast(), bytes.len().cast_signed(), std::ptr::null());
+        Ok(Bound::from_owned_ptr_or_err(py, string)?.cast_into_unchecked())
     }
 }

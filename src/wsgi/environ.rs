@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use crate::exchange::{Client, RequestHead};
+use crate::python::embed::latin1;
 use crate::semantics::path::{below_root, path_info};
 use crate::telemetry::metrics::{DroppedHeader, Metrics};
 
@@ -77,6 +78,25 @@ const KNOWN: &[&str] = &[
     "x-requested-with",
 ];
 
+/// Keys that each request sets, here or in `call`.
+const ALWAYS: [&str; 12] = [
+    "REQUEST_METHOD",
+    "PATH_INFO",
+    "QUERY_STRING",
+    "RAW_URI",
+    "REQUEST_URI",
+    "SERVER_PROTOCOL",
+    "REMOTE_ADDR",
+    "REMOTE_PORT",
+    "SERVER_NAME",
+    "SERVER_PORT",
+    "wsgi.input",
+    DISCONNECTED,
+];
+
+/// Where the application may ask whether its client is still there.
+pub const DISCONNECTED: &str = "monopod.client_disconnected";
+
 /// What environ keys and values are made of, once per process.
 pub struct EnvironFactory {
     template: Py<PyDict>,
@@ -119,6 +139,10 @@ impl EnvironFactory {
     pub fn new(py: Python<'_>, template: &Bound<'_, PyDict>, root_path: &str, metrics: Arc<Metrics>) -> PyResult<Self> {
         let key = |text: &str| PyString::intern(py, text).unbind();
         template.set_item(key("SCRIPT_NAME"), root_path)?;
+        // What every request sets has its place already: a copy that grows makes its table anew, twice.
+        for name in ALWAYS {
+            template.set_item(key(name), py.None())?;
+        }
         let mut known = HeaderMap::with_capacity(KNOWN.len());
         for name in KNOWN {
             known.insert(HeaderName::from_static(name), key(&environ_key(name)));
@@ -191,10 +215,10 @@ impl EnvironFactory {
             },
         )?;
         let client = &head.client;
-        environ.set_item(&keys.remote_addr, PyString::new(py, &client.remote_addr))?;
-        environ.set_item(&keys.remote_port, PyString::new(py, &client.remote_port))?;
-        environ.set_item(&keys.server_name, PyString::new(py, &client.server_name))?;
-        environ.set_item(&keys.server_port, PyString::new(py, &client.server_port))?;
+        environ.set_item(&keys.remote_addr, latin1(py, client.remote_addr.as_bytes())?)?;
+        environ.set_item(&keys.remote_port, latin1(py, client.remote_port.as_bytes())?)?;
+        environ.set_item(&keys.server_name, latin1(py, client.server_name.as_bytes())?)?;
+        environ.set_item(&keys.server_port, latin1(py, client.server_port.as_bytes())?)?;
         if client.https {
             environ.set_item(&keys.url_scheme, &keys.https)?;
         }
@@ -218,12 +242,12 @@ impl EnvironFactory {
         if let Some(script_name) = client.script_name(&self.root_path, path.len() < uri.path().len()) {
             environ.set_item(&keys.script_name, script_name)?;
         }
-        environ.set_item(&keys.path_info, native_string(py, &path_info(uri.path(), &self.root_path)))?;
-        environ.set_item(&keys.query_string, native_string(py, uri.query().unwrap_or("").as_bytes()))?;
+        environ.set_item(&keys.path_info, latin1(py, &path_info(uri.path(), &self.root_path))?)?;
+        environ.set_item(&keys.query_string, latin1(py, uri.query().unwrap_or("").as_bytes())?)?;
         // As the client sent it: an absolute target stays absolute (its scheme in small letters, an empty path as `/`).
         let raw = match uri.path_and_query() {
-            Some(target) if uri.scheme().is_none() => native_string(py, target.as_str().as_bytes()),
-            _ => native_string(py, uri.to_string().as_bytes()),
+            Some(target) if uri.scheme().is_none() => latin1(py, target.as_str().as_bytes())?,
+            _ => latin1(py, uri.to_string().as_bytes())?,
         };
         environ.set_item(&keys.raw_uri, &raw)?;
         environ.set_item(&keys.request_uri, &raw)
@@ -238,11 +262,11 @@ impl EnvironFactory {
     ) -> PyResult<()> {
         if headers.keys_len() == headers.len() {
             for (name, value) in headers {
-                self.set_header(py, environ, name, || native_string(py, value.as_bytes()))?;
+                self.set_header(py, environ, name, || latin1(py, value.as_bytes()))?;
             }
         } else {
             for name in headers.keys() {
-                self.set_header(py, environ, name, || native_string(py, &joined(name, headers.get_all(name))))?;
+                self.set_header(py, environ, name, || latin1(py, &joined(name, headers.get_all(name))))?;
             }
         }
         // A chunked body is complete by now, so its length is known (RFC 9112 §7.1.3).
@@ -257,20 +281,20 @@ impl EnvironFactory {
         py: Python<'py>,
         environ: &Bound<'py, PyDict>,
         name: &HeaderName,
-        value: impl Fn() -> Bound<'py, PyString>,
+        value: impl Fn() -> PyResult<Bound<'py, PyString>>,
     ) -> PyResult<()> {
         if let Some(key) = self.known.get(name) {
-            return environ.set_item(key, value());
+            return environ.set_item(key, value()?);
         }
         match *name {
-            header::CONTENT_TYPE => environ.set_item(&self.keys.content_type, value()),
+            header::CONTENT_TYPE => environ.set_item(&self.keys.content_type, value()?),
             // Content-Length is set from the body itself; a de-chunked body has no transfer coding left.
             header::CONTENT_LENGTH | header::TRANSFER_ENCODING => Ok(()),
             // `X_Y` and `X-Y` would be one key, so one could be forged as the other; `Proxy` is httpoxy
             // (CVE-2016-5385).
             _ if name.as_str().contains('_') => self.drop_header(DroppedHeader::Underscore),
             _ if name.as_str() == "proxy" => self.drop_header(DroppedHeader::Proxy),
-            _ => environ.set_item(PyString::new(py, &environ_key(name.as_str())), value()),
+            _ => environ.set_item(PyString::new(py, &environ_key(name.as_str())), value()?),
         }
     }
 
@@ -300,17 +324,6 @@ fn joined<'a>(name: &HeaderName, values: impl IntoIterator<Item = &'a HeaderValu
         all.extend_from_slice(value.as_bytes());
     }
     all
-}
-
-/// Bytes as a native string: one character a byte, latin-1.
-fn native_string<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
-    match str::from_utf8(bytes) {
-        Ok(text) if text.is_ascii() => PyString::new(py, text),
-        _ => {
-            let text: String = bytes.iter().map(|byte| char::from(*byte)).collect();
-            PyString::new(py, &text)
-        }
-    }
 }
 
 #[cfg(test)]
