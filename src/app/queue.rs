@@ -29,6 +29,8 @@ struct Jobs {
     waiting: VecDeque<Job>,
     /// When one was last taken.
     taken: Option<Instant>,
+    /// When it was full last and has not been down to a half since.
+    full_since: Option<Instant>,
 }
 
 impl Queue {
@@ -50,6 +52,23 @@ impl Queue {
         self.capacity
     }
 
+    /// For how long it has been full, or on its way from full to half full.
+    #[must_use]
+    pub fn full_for(&self) -> Option<Duration> {
+        self.jobs.lock().full_since.map(|since| since.elapsed())
+    }
+
+    /// Sets down how many wait.
+    fn count(&self, jobs: &mut Jobs) {
+        let waiting = jobs.waiting.len();
+        self.waiting.store(waiting, Ordering::SeqCst);
+        if waiting >= self.capacity {
+            jobs.full_since.get_or_insert_with(Instant::now);
+        } else if waiting <= self.capacity / 2 {
+            jobs.full_since = None;
+        }
+    }
+
     /// Adds a job at the end.
     ///
     /// # Errors
@@ -69,7 +88,7 @@ impl Queue {
             }
         }
         jobs.waiting.push_back(job);
-        self.waiting.store(jobs.waiting.len(), Ordering::SeqCst);
+        self.count(&mut jobs);
         drop(jobs);
         drop(left);
         Ok(())
@@ -87,7 +106,7 @@ impl Queue {
     pub fn refuse_all(&self, fault: Fault) -> usize {
         let mut jobs = self.jobs.lock();
         let waiting = std::mem::take(&mut jobs.waiting);
-        self.waiting.store(0, Ordering::SeqCst);
+        self.count(&mut jobs);
         drop(jobs);
         let count = waiting.len();
         for job in waiting {
@@ -103,7 +122,7 @@ impl Queue {
             return None;
         }
         let job = jobs.waiting.pop_front()?;
-        self.waiting.store(jobs.waiting.len(), Ordering::SeqCst);
+        self.count(&mut jobs);
         Some((waited, job))
     }
 }
@@ -117,7 +136,7 @@ impl Source for Queue {
             let (mut job, waited, now) = {
                 let mut jobs = self.jobs.lock();
                 let job = jobs.waiting.pop_front()?;
-                self.waiting.store(jobs.waiting.len(), Ordering::SeqCst);
+                self.count(&mut jobs);
                 let now = Instant::now();
                 jobs.taken = Some(now);
                 let waited = now.duration_since(job.queued);
@@ -181,6 +200,31 @@ mod tests {
         assert_eq!(queue.take().unwrap().head.parts.uri.path(), "/2");
         assert_eq!((waits(&queue), queue.depth()), (2, 0));
         assert!(queue.take().is_none());
+    }
+
+    #[test]
+    fn it_counts_as_full_until_it_is_half_empty() {
+        let replies = Replies::default();
+        let queue = queue(4, Duration::from_mins(1));
+        let mut clients = Vec::new();
+        let mut push = || {
+            let (job, client) = job(&replies, "/");
+            clients.push(client);
+            queue.push(job).is_ok()
+        };
+        assert!(push() && push() && push());
+        assert_eq!(queue.full_for(), None);
+        assert!(push() && !push());
+        let since = queue.jobs.lock().full_since;
+        drop(queue.take());
+        assert!(queue.full_for().is_some());
+        assert!(push());
+        assert_eq!(queue.jobs.lock().full_since, since, "all of this is one time of being full");
+        drop((queue.take(), queue.take()));
+        assert_eq!(queue.full_for(), None);
+        assert!(push() && push() && queue.full_for().is_some());
+        assert_eq!(queue.refuse_all(Fault::drain_timeout()), 4);
+        assert_eq!((queue.full_for(), queue.depth()), (None, 0));
     }
 
     #[test]

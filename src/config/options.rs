@@ -258,6 +258,11 @@ pub struct LifeOptions {
     /// How long requests may take to finish once the server is told to stop, --drain-delay included
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "25s")]
     pub graceful_timeout: Duration,
+
+    /// Function of the application that says whether it is ready, as module:callable: not while it returns False or raises;
+    /// asked every 5 s on a thread of its own, and a probe gets its last answer [default: none]
+    #[arg(long, value_name = "HOOK", value_parser = target)]
+    pub ready_hook: Option<String>,
 }
 
 /// What is written, and how.

@@ -32,6 +32,11 @@ A value that cannot be read, an unknown key and a wrong type stop the server wit
 variable, or the file and key (exit code 64 for the command line, 78 for the rest). Nothing wrong is ever replaced by a
 default.
 
+**The container.** Limits are those of the control groups (v1 or v2), the tightest on the way up from the server's own: `cpu.max`,
+the CPUs of the cpuset, `memory.max` or `memory.high`. One line at the start says what was found and decided. They are looked
+at again every 10 s, as Kubernetes can resize a pod in place: a line tells a change, the default of `--buffer-memory` follows at
+once, and threads, queue and static files stay until a restart.
+
 **Connections.** At the start the soft limit of open files is raised to the hard one (`ulimit -Hn`, `LimitNOFILE=`), at most to
 1048576: the usual soft limit of 1024 is there for programs that call `select()`, which cannot take a larger descriptor, and
 this server does not. Half of it, less 32, is the default of `--max-connections`, as an upload or an answer that went to

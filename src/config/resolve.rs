@@ -35,6 +35,8 @@ pub struct Resolved {
     pub notes: Vec<String>,
     /// The sizing decision and its inputs, one line.
     pub sizing: String,
+    /// What it was made from.
+    pub host: Host,
 }
 
 impl Resolved {
@@ -85,7 +87,7 @@ pub fn resolve(args: &[OsString], env: Env<'_>, host: &Host) -> Result<Resolved,
         settings.limits.max_connections,
     );
     let origins = options::settable(&command).map(|arg| reading.origin(arg)).collect();
-    Ok(Resolved { settings, origins, notes, sizing })
+    Ok(Resolved { settings, origins, notes, sizing, host: host.clone() })
 }
 
 /// What `--env` and `--env-dir` give, wherever those are said themselves.
@@ -189,7 +191,11 @@ fn settings(options: Options, chdir: Option<PathBuf>, variables: Variables, host
         },
         buffers: Buffers { memory: limits.buffer_memory, temp_dir: limits.temp_dir },
         edge: Edge { forwarded_allow_ips: TrustedPeers(edge.forwarded_allow_ips), proxy_protocol: edge.proxy_protocol },
-        life: Life { drain_delay: life.drain_delay, graceful_timeout: life.graceful_timeout },
+        life: Life {
+            drain_delay: life.drain_delay,
+            graceful_timeout: life.graceful_timeout,
+            ready_hook: life.ready_hook,
+        },
         logs: Logs { level: logs.log_level, format: logs.log_format, access: logs.access_log },
     }
 }

@@ -204,6 +204,8 @@ pub struct Life {
     pub drain_delay: Duration,
     /// How long requests in flight may take to finish once the server stops (`--graceful-timeout`), the delay included.
     pub graceful_timeout: Duration,
+    /// The application's own word on whether it is ready (`--ready-hook`): `module:callable`.
+    pub ready_hook: Option<String>,
 }
 
 /// What is written, and how.

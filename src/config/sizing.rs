@@ -93,16 +93,39 @@ impl Host {
         })
     }
 
+    /// The same place with other limits; CPUs that cannot be found out stay what they were.
+    #[must_use]
+    pub fn resized(&self, cpus: Option<f64>, memory_limit: Option<u64>) -> Self {
+        Self { cpus: cpus.or(self.cpus), memory_limit, ..self.clone() }
+    }
+
+    /// What is different of `now`, in words; `None`: nothing.
+    #[must_use]
+    pub fn change_to(&self, now: &Self) -> Option<String> {
+        let (before, after) = (self.shares(), now.shares());
+        (before != after).then(|| format!("the limits are {after} now, and were {before}"))
+    }
+
+    /// The default budget as an operator would type it.
+    #[must_use]
+    pub fn shown_buffer_memory(&self) -> String {
+        about_size(self.buffer_memory())
+    }
+
     /// What the host has, in words: the inputs of every decision here.
     #[must_use]
     pub fn inputs(&self) -> String {
+        format!("{} and {} descriptors", self.shares(), self.descriptors)
+    }
+
+    fn shares(&self) -> String {
         let cpus = self.cpus.map_or_else(|| "unknown CPUs".to_owned(), |cpus| format!("{cpus} CPUs"));
         let memory = match self.memory() {
             (Some(limit), _) => format!("a memory limit of {}", about_size(limit)),
             (None, Some(machine)) => format!("no memory limit on a machine of {}", about_size(machine)),
             (None, None) => "unknown memory".to_owned(),
         };
-        format!("{cpus}, {memory} and {} descriptors", self.descriptors)
+        format!("{cpus}, {memory}")
     }
 }
 
@@ -255,6 +278,18 @@ mod tests {
         let host = host(Some(64 * GIB), Some(8 * GIB));
         assert_eq!(host.buffer_memory(), GIB);
         assert_eq!(host.inputs(), "1.5 CPUs, no memory limit on a machine of 8g and 1024 descriptors");
+    }
+
+    #[test]
+    fn a_change_of_limits_is_told() {
+        let before = host(Some(512 * MIB), Some(8 * GIB));
+        assert_eq!(before.change_to(&before.resized(None, Some(512 * MIB))), None);
+        let change = |cpus, memory| before.change_to(&before.resized(cpus, memory)).unwrap();
+        assert_eq!(
+            change(Some(3.0), Some(GIB)),
+            "the limits are 3 CPUs, a memory limit of 1g now, and were 1.5 CPUs, a memory limit of 512m"
+        );
+        assert!(change(None, None).starts_with("the limits are 1.5 CPUs, no memory limit on a machine of 8g now"));
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub struct Budget {
 
 #[derive(Debug)]
 struct Shared {
-    limit: u64,
+    limit: AtomicU64,
     used: AtomicU64,
     /// Bytes that went to temp files instead, ever.
     spooled: AtomicU64,
@@ -24,7 +24,13 @@ impl Budget {
     /// A budget of `limit` bytes.
     #[must_use]
     pub fn new(limit: u64) -> Self {
-        Self { shared: Arc::new(Shared { limit, used: AtomicU64::new(0), spooled: AtomicU64::new(0) }) }
+        Self {
+            shared: Arc::new(Shared {
+                limit: AtomicU64::new(limit),
+                used: AtomicU64::new(0),
+                spooled: AtomicU64::new(0),
+            }),
+        }
     }
 
     /// A permit that holds nothing yet.
@@ -42,7 +48,12 @@ impl Budget {
     /// Bytes that may be held.
     #[must_use]
     pub fn limit(&self) -> u64 {
-        self.shared.limit
+        self.shared.limit.load(Ordering::Relaxed)
+    }
+
+    /// From here on `limit` bytes may be held. What is held above it stays until it is given back.
+    pub fn set_limit(&self, limit: u64) {
+        self.shared.limit.store(limit, Ordering::Relaxed);
     }
 
     /// Bytes written to temp files so far.
@@ -57,10 +68,11 @@ impl Budget {
     }
 
     fn take(&self, bytes: u64) -> bool {
+        let limit = self.limit();
         self.shared
             .used
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-                used.checked_add(bytes).filter(|sum| *sum <= self.shared.limit)
+                used.checked_add(bytes).filter(|sum| *sum <= limit)
             })
             .is_ok()
     }

@@ -68,6 +68,23 @@ pub fn load(py: Python<'_>, target: Option<&str>, cwd: &Path) -> Result<Loaded, 
     )))
 }
 
+/// Loads what `--ready-hook` names.
+///
+/// # Errors
+/// As [`load`].
+pub fn ready_hook(py: Python<'_>, text: &str, cwd: &Path) -> Result<Py<PyAny>, StartError> {
+    let target = parse(text)?;
+    let (Module::Dotted(name), Attribute::Named(attribute)) = (&target.module, &target.attribute) else {
+        return Err(StartError::usage(format!("--ready-hook wants module:callable, not {text}")));
+    };
+    let hook = import(py, name, cwd).and_then(|module| find(py, &module, name, attribute));
+    let hook = hook.map_err(|error| StartError::software(format!("--ready-hook {text} cannot be loaded: {error}")))?;
+    if !hook.is_callable() || is_coroutine_function(&hook) {
+        return Err(StartError::software(format!("{text} is no plain function: check --ready-hook")));
+    }
+    Ok(hook.unbind())
+}
+
 /// Reads a TARGET.
 fn parse(text: &str) -> Result<Target, StartError> {
     let (module, attribute) = match text.rsplit_once(':') {

@@ -11,6 +11,7 @@ pub mod interrupt;
 pub mod load;
 pub mod pace;
 pub mod pool;
+pub mod ready_hook;
 pub mod seat;
 pub mod shutdown;
 pub mod stacks;

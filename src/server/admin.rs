@@ -37,6 +37,7 @@ use crate::stack::panic_net::PanicNetLayer;
 use crate::stack::probe;
 use crate::stack::route::FrontBody;
 use crate::stack::turns::Turns;
+use crate::sys::cgroup;
 use crate::sys::usage::usage;
 use crate::telemetry::exposition::{self, Levels};
 use crate::telemetry::metrics::Metrics;
@@ -77,6 +78,7 @@ impl Sources {
     /// What is so at this moment. Reads `/proc`, so not for the IO thread.
     fn levels(&self) -> Levels {
         let (busy, _) = self.seats.busy();
+        let limits = cgroup::limits();
         Levels {
             in_flight: self.in_flight.count() as u64,
             queue_depth: self.queue.depth() as u64,
@@ -89,6 +91,9 @@ impl Sources {
             buffer_limit_bytes: self.budget.limit(),
             spooled_bytes: self.budget.spooled(),
             log_lines_dropped: self.dropped_lines.dropped_lines() as u64,
+            cpu_limit: limits.cpus,
+            memory_limit: limits.memory,
+            memory_used: cgroup::memory_used(),
             python: Arc::clone(&self.python),
             usage: usage(),
         }

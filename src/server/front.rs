@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::admin::Admin;
 use super::cut_off::Remains;
 use super::drain::{self, Accepting, Ended, Signals};
+use super::limits::Follow;
 use super::phase::{Life, Phase};
 use super::threads::Threads;
 use crate::app::backend::Backend;
@@ -51,6 +52,7 @@ pub struct Wiring {
     pub metrics: Arc<Metrics>,
     pub life: Arc<Life>,
     pub threads: Arc<Threads>,
+    pub follow: Follow,
     pub admin: Admin,
     pub admin_listeners: Vec<Listener>,
     /// Unix sockets to remove if the start is broken off.
@@ -157,6 +159,7 @@ async fn serve(wiring: Wiring, ready: Ready, signals: &mut Signals) -> io::Resul
     tokio::spawn(async move { replies.deliver().await });
     let tended = Arc::clone(&front);
     tokio::spawn(async move { tended.app.backend.tend().await });
+    tokio::spawn(wiring.follow.forever());
 
     let connections = Arc::new(GracefulShutdown::new());
     let permits = Permits::new(wiring.settings.limits.max_connections);

@@ -8,6 +8,7 @@ pub mod cut_off;
 pub mod drain;
 pub mod front;
 pub mod healthcheck;
+pub mod limits;
 pub mod phase;
 pub mod threads;
 
@@ -29,6 +30,7 @@ use crate::exchange::spool::TempDir;
 use crate::exchange::{Budget, Crew, Replies, Source, Spool};
 use crate::net::listen::{self, Listener};
 use crate::python::crew::{Order, Seats};
+use crate::python::ready_hook::ReadyHook;
 use crate::python::watch::Watch;
 use crate::python::{framework, load, pool, shutdown};
 use crate::stack::observe::InFlight;
@@ -42,6 +44,7 @@ use crate::wsgi::call::Application;
 use admin::{Admin, Sources};
 use drain::Ended;
 use front::{Line, Ready, Wiring};
+use limits::Follow;
 use phase::Life;
 use threads::Threads;
 
@@ -59,7 +62,7 @@ pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
     for note in &resolved.notes {
         tracing::warn!("{note}");
     }
-    tracing::debug!("{}", resolved.sizing);
+    tracing::info!("{}", resolved.sizing);
     let headers = HeadersFile::open(&settings.static_files)?;
     for warning in &headers.warnings {
         tracing::warn!("{warning}");
@@ -82,7 +85,8 @@ pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
     let python = py.version_info();
     let python = format!("{}.{}.{}{}", python.major, python.minor, python.patch, python.suffix.unwrap_or_default());
     let (tell, told) = mpsc::channel();
-    let (wiring, shared) = wire(settings, python.into(), &flush, &tell);
+    let (wiring, shared) = wire(resolved, python.into(), &flush, &tell);
+    let hook = wiring.life.hook.clone();
     let wiring = Wiring { admin_listeners, socket_files, admin_files, ..wiring };
     let (tell_ready, ready) = tokio::sync::oneshot::channel();
     let (tell_started, started) = mpsc::channel();
@@ -100,6 +104,8 @@ pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
     let static_files = py.detach(|| StaticFiles::open(&static_settings, &found, &headers, &settings.serve.root_path));
     let stands_back = is_core_shared() && !static_files.is_empty();
     let mut pool = start_pool(py, settings, &loaded, &shared, stands_back)?;
+    // Dropped, it ends the hook's thread.
+    let asked_on = ask_ready_hook(py, hook)?;
 
     let line = ready_line(settings, &listeners, &loaded.name, &static_files);
     let started = Ready { listeners, static_files, line };
@@ -123,6 +129,7 @@ pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
             (70, Duration::ZERO)
         }
     };
+    drop(asked_on);
     if let Err(error) = pool.stop(py, patience.as_secs_f64()) {
         error.display(py);
     }
@@ -158,6 +165,9 @@ pub fn check(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
     let settings = &resolved.settings;
     let headers = HeadersFile::open(&settings.static_files)?;
     let loaded = load_keeping_signals(py, settings)?;
+    if let Some(hook) = &settings.life.ready_hook {
+        load::ready_hook(py, hook, &cwd()?)?;
+    }
     let found = framework::found(py, &loaded.callable, &settings.serve.root_path);
     let mounts = found.complete(&settings.static_files, resolved.is_named("max-age")).mounts;
     let mut lines = vec![format!("application  {}", loaded.name)];
@@ -226,7 +236,8 @@ fn spool(settings: &Settings) -> Spool {
 }
 
 /// The parts that both sides share, before either runs.
-fn wire(settings: &Settings, python: Arc<str>, flush: &log::Flush, tell: &mpsc::Sender<Told>) -> (Wiring, Shared) {
+fn wire(resolved: &Resolved, python: Arc<str>, flush: &log::Flush, tell: &mpsc::Sender<Told>) -> (Wiring, Shared) {
+    let settings = &resolved.settings;
     let spool = spool(settings);
     let metrics = Arc::new(Metrics::default());
     let limits = &settings.limits;
@@ -242,7 +253,8 @@ fn wire(settings: &Settings, python: Arc<str>, flush: &log::Flush, tell: &mpsc::
         Shared { queue: Arc::clone(&queue), seats: Arc::clone(&seats), replies, spool, metrics: Arc::clone(&metrics) };
     let pool = Arc::clone(&seats);
     let is_stuck = Box::new(move || pool.overdue().is_stuck(pool.threads()));
-    let (life, in_flight) = (Arc::new(Life::new(Arc::clone(&queue), is_stuck)), InFlight::default());
+    let hook = settings.life.ready_hook.as_deref().map(|name| Arc::new(ReadyHook::new(name)));
+    let (life, in_flight) = (Arc::new(Life::new(Arc::clone(&queue), is_stuck, hook)), InFlight::default());
     let threads = Arc::new(Threads::new(Arc::clone(&seats)));
     let admin = Admin::new(Sources {
         life: Arc::clone(&life),
@@ -255,6 +267,11 @@ fn wire(settings: &Settings, python: Arc<str>, flush: &log::Flush, tell: &mpsc::
         python,
         threads: Arc::clone(&threads),
     });
+    let follow = Follow {
+        host: resolved.host.clone(),
+        budget: (!resolved.is_named("buffer-memory")).then(|| shared.spool.budget.clone()),
+        threads: (!resolved.is_named("threads")).then_some(settings.serve.threads),
+    };
     let wiring = Wiring {
         settings: settings.clone(),
         queue,
@@ -265,6 +282,7 @@ fn wire(settings: &Settings, python: Arc<str>, flush: &log::Flush, tell: &mpsc::
         metrics,
         life,
         threads,
+        follow,
         admin,
         admin_listeners: Vec::new(),
         socket_files: Vec::new(),
@@ -312,6 +330,17 @@ fn start_pool(
         error.display(py);
         StartError::software("the Python threads cannot start: lower --threads or raise the pids limit")
     })
+}
+
+/// Begins to ask `--ready-hook`, where there is one, until what is returned is dropped.
+fn ask_ready_hook(py: Python<'_>, hook: Option<Arc<ReadyHook>>) -> Result<Option<mpsc::Sender<()>>, StartError> {
+    let Some(hook) = hook else { return Ok(None) };
+    let callable = load::ready_hook(py, hook.name(), &cwd()?)?;
+    let (ask_on, stop) = mpsc::channel();
+    hook.ask(callable, stop).map_err(|error| {
+        StartError::unavailable(format!("no thread for --ready-hook ({error}): raise the pids limit"))
+    })?;
+    Ok(Some(ask_on))
 }
 
 fn ready_line(settings: &Settings, listeners: &[Listener], app: &str, static_files: &StaticFiles) -> String {

@@ -4,8 +4,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 use crate::app::queue::Queue;
+use crate::python::ready_hook::ReadyHook;
 use crate::stack::probe::State;
 
 /// The parts of a server's life, in order.
@@ -22,6 +24,10 @@ pub enum Phase {
     Stopped,
 }
 
+/// A queue that was full for less than this had a burst, which the pod can do with; and one that sheds for longer should have
+/// fewer requests sent to it.
+const BURST: Duration = Duration::from_secs(1);
+
 /// Whether so many threads hang in the application that only a new process helps.
 pub type IsStuck = dyn Fn() -> bool + Send + Sync;
 
@@ -30,13 +36,15 @@ pub struct Life {
     phase: AtomicU8,
     is_stuck: Box<IsStuck>,
     queue: Arc<Queue>,
+    /// `--ready-hook`.
+    pub hook: Option<Arc<ReadyHook>>,
 }
 
 impl Life {
-    /// Booting. Once ready, it is so while `queue` has room and nobody `is_stuck`.
+    /// Booting. Once ready, it is so while `queue` has room, nobody `is_stuck` and the `hook` agrees.
     #[must_use]
-    pub fn new(queue: Arc<Queue>, is_stuck: Box<IsStuck>) -> Self {
-        Self { phase: AtomicU8::new(Phase::Booting as u8), is_stuck, queue }
+    pub fn new(queue: Arc<Queue>, is_stuck: Box<IsStuck>, hook: Option<Arc<ReadyHook>>) -> Self {
+        Self { phase: AtomicU8::new(Phase::Booting as u8), is_stuck, queue, hook }
     }
 
     /// Goes on to `phase`; never back.
@@ -66,13 +74,13 @@ impl Life {
     /// Whether new requests should come here.
     ///
     /// # Errors
-    /// `starting`, `draining`, `stuck` or `queue-full`.
+    /// `starting`, `draining`, `stuck`, `queue-full`, or the hook's.
     pub fn ready(&self) -> State {
         match self.phase() {
             Phase::Booting => Err("starting"),
             Phase::Draining | Phase::Stopped => Err("draining"),
-            Phase::Ready if self.queue.depth() >= self.queue.capacity() => Err("queue-full"),
-            Phase::Ready => self.live(),
+            Phase::Ready if self.queue.full_for().is_some_and(|time| time >= BURST) => Err("queue-full"),
+            Phase::Ready => self.live().and_then(|()| self.hook.as_ref().map_or(Ok(()), |hook| hook.state())),
         }
     }
 }
@@ -86,7 +94,7 @@ mod tests {
 
     #[test]
     fn ready_only_between_the_import_and_the_signal() {
-        let life = Life::new(Arc::new(Queue::new(1, Duration::from_secs(1), Arc::default())), Box::new(|| false));
+        let life = Life::new(Arc::new(Queue::new(1, Duration::from_secs(1), Arc::default())), Box::new(|| false), None);
         for (phase, ready) in [
             (Phase::Booting, Err("starting")),
             (Phase::Ready, Ok(())),
@@ -101,19 +109,17 @@ mod tests {
     }
 
     #[test]
-    fn a_full_queue_and_stuck_threads_are_not_ready() {
+    fn stuck_threads_are_not_ready_and_a_burst_is() {
         let queue = Arc::new(Queue::new(1, Duration::from_secs(1), Arc::default()));
         let hangs = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&hangs);
-        let life = Life::new(Arc::clone(&queue), Box::new(move || seen.load(Ordering::Relaxed)));
+        let life = Life::new(Arc::clone(&queue), Box::new(move || seen.load(Ordering::Relaxed)), None);
         life.enter(Phase::Ready);
         let (reply, _waits) = Replies::default().handle();
         let (parts, ()) = http::Request::get("/").body(()).unwrap().into_parts();
         let head = RequestHead { parts, client: Arc::new(Client::unix()) };
         assert!(queue.push(Job { head, body: Spooled::Empty, reply, queued: Instant::now() }).is_ok());
-        assert_eq!((life.ready(), life.live()), (Err("queue-full"), Ok(())));
-        drop(queue.take());
-        assert_eq!(life.ready(), Ok(()));
+        assert_eq!((life.ready(), life.live()), (Ok(()), Ok(())));
         hangs.store(true, Ordering::Relaxed);
         assert_eq!((life.ready(), life.live()), (Err("stuck"), Err("stuck")));
         hangs.store(false, Ordering::Relaxed);

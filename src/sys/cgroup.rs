@@ -1,6 +1,6 @@
 //! What the control groups, v1 and v2, allow this process: CPUs and memory.
 //!
-//! Called once at start, for the defaults of sizing. Reads `/proc` and the cgroup file systems and changes nothing.
+//! Called at the start, for the defaults of sizing, and while the server runs, as limits can be changed in place. Reads `/proc` and the cgroup file systems and changes nothing.
 //! A limit counts wherever it stands between the process's own group and the top of what is mounted, and the tightest
 //! wins, as the kernel enforces all of them. Never fails: what is missing, unlimited or unreadable is `None`.
 
@@ -24,6 +24,13 @@ pub fn limits() -> CgroupLimits {
     limits_below(Path::new("/"))
 }
 
+/// Bytes of memory that count against the tightest limit, or against this process's own group where there is none, and
+/// that the kernel cannot take back at once: what kubelet calls the working set.
+#[must_use]
+pub fn memory_used() -> Option<u64> {
+    memory_used_below(Path::new("/"))
+}
+
 /// Bytes of memory the machine has (`MemTotal` of `/proc/meminfo`).
 #[must_use]
 pub fn machine_memory() -> Option<u64> {
@@ -31,15 +38,28 @@ pub fn machine_memory() -> Option<u64> {
 }
 
 fn limits_below(root: &Path) -> CgroupLimits {
-    let memberships = read(&root.join("proc/self/cgroup")).unwrap_or_default();
-    let mounts = read(&root.join("proc/self/mountinfo")).unwrap_or_default();
-    let groups = mounts.lines().filter_map(Mount::parse).flat_map(|mount| mount.groups(root, &memberships));
     let mut found = CgroupLimits { cpus: allowed_cpus(root), memory: None };
-    for (version, group) in groups {
+    for (version, group) in groups(root) {
         found.cpus = tighter(found.cpus, version.cpus(&group));
         found.memory = tighter(found.memory, version.memory(&group));
     }
     found
+}
+
+/// The groups this process is in, each with those above it, its own first.
+fn groups(root: &Path) -> Vec<(Version, PathBuf)> {
+    let memberships = read(&root.join("proc/self/cgroup")).unwrap_or_default();
+    let mounts = read(&root.join("proc/self/mountinfo")).unwrap_or_default();
+    mounts.lines().filter_map(Mount::parse).flat_map(|mount| mount.groups(root, &memberships)).collect()
+}
+
+fn memory_used_below(root: &Path) -> Option<u64> {
+    let used = groups(root).into_iter().filter_map(|(version, group)| {
+        let used = version.memory_used(&group)?;
+        Some((version.memory(&group).unwrap_or(u64::MAX), used))
+    });
+    // Of several that are as tight, the first.
+    used.min_by_key(|(limit, _)| *limit).map(|(_, used)| used)
 }
 
 fn machine_memory_below(root: &Path) -> Option<u64> {
@@ -101,6 +121,19 @@ impl Version {
         };
         let limit = |file: &&str| read(&group.join(file))?.trim().parse::<u64>().ok();
         files.iter().filter_map(limit).filter(|bytes| (1..UNLIMITED).contains(bytes)).min()
+    }
+}
+
+impl Version {
+    fn memory_used(self, group: &Path) -> Option<u64> {
+        let (file, idle) = match self {
+            Self::Two => ("memory.current", "inactive_file "),
+            Self::One => ("memory.usage_in_bytes", "total_inactive_file "),
+        };
+        let all: u64 = read(&group.join(file))?.trim().parse().ok()?;
+        let stat = read(&group.join("memory.stat")).unwrap_or_default();
+        let idle = stat.lines().find_map(|line| line.strip_prefix(idle)).and_then(|bytes| bytes.trim().parse().ok());
+        Some(all.saturating_sub(idle.unwrap_or(0)))
     }
 }
 
@@ -298,6 +331,29 @@ mod tests {
             ]);
             assert_eq!(limits, (expected, None), "{allowed} {quota}");
         }
+    }
+
+    #[test]
+    fn memory_is_used_of_the_tightest_limit_without_what_can_be_dropped() {
+        let nested = [
+            ("proc/self/cgroup", "0::/pod/app\n"),
+            ("proc/self/mountinfo", &mounted(V2, "/")),
+            ("sys/fs/cgroup/pod/app/memory.current", "1000\n"),
+            ("sys/fs/cgroup/pod/app/memory.stat", "anon 1\ninactive_file 300\nactive_file 2\n"),
+            ("sys/fs/cgroup/pod/memory.current", "5000\n"),
+            ("sys/fs/cgroup/pod/memory.stat", "inactive_file 100\n"),
+        ];
+        assert_eq!(memory_used_below(tree(&nested).path()), Some(700), "no limit: its own");
+        let limit = [("sys/fs/cgroup/pod/memory.max", "9000\n")];
+        assert_eq!(memory_used_below(tree(&[&nested[..], &limit].concat()).path()), Some(4900));
+        let v1 = [
+            ("proc/self/cgroup", "5:memory:/docker/abc\n"),
+            ("proc/self/mountinfo", &mounted(V1_MEMORY, "/docker/abc")),
+            ("sys/fs/cgroup/memory/memory.usage_in_bytes", "1000\n"),
+            ("sys/fs/cgroup/memory/memory.stat", "inactive_file 1\ntotal_inactive_file 250\n"),
+        ];
+        assert_eq!(memory_used_below(tree(&v1).path()), Some(750));
+        assert_eq!(memory_used_below(tree(&[]).path()), None);
     }
 
     #[test]

@@ -34,6 +34,10 @@ pub struct Levels {
     pub buffer_limit_bytes: u64,
     pub spooled_bytes: u64,
     pub log_lines_dropped: u64,
+    /// What the container may use, and uses, where that is known.
+    pub cpu_limit: Option<f64>,
+    pub memory_limit: Option<u64>,
+    pub memory_used: Option<u64>,
     /// The running interpreter's version, such as 3.13.1.
     pub python: Arc<str>,
     pub usage: Usage,
@@ -64,6 +68,9 @@ enum Metric {
     Spooled,
     StaticHits,
     LogLinesDropped,
+    CpuLimit,
+    MemoryLimit,
+    MemoryUsed,
     Build,
     Cpu,
     Resident,
@@ -77,7 +84,7 @@ const BYTES: Option<Unit> = Some(Unit::Bytes);
 const SECONDS: Option<Unit> = Some(Unit::Seconds);
 
 /// Every family, in the order of a scrape.
-static FAMILIES: [Family; 26] = [
+static FAMILIES: [Family; 29] = [
     Family(
         M::Requests,
         Counter,
@@ -132,6 +139,16 @@ static FAMILIES: [Family; 26] = [
         None,
         &[],
         "Log lines lost because nobody took them from standard output",
+    ),
+    Family(M::CpuLimit, Gauge, "monopod_cpu_limit", None, &[], "CPUs that the container may use"),
+    Family(M::MemoryLimit, Gauge, "monopod_memory_limit", BYTES, &[], "Memory that the container may use"),
+    Family(
+        M::MemoryUsed,
+        Gauge,
+        "monopod_memory_used",
+        BYTES,
+        &[],
+        "Memory that counts against the limit, without file pages that can be dropped",
     ),
     Family(M::Build, Info, "monopod_build", None, &["version", "python"], "This server, and the Python it runs"),
     Family(M::Cpu, Counter, "process_cpu", SECONDS, &[], "User and system time of the process"),
@@ -220,6 +237,9 @@ impl Scrape {
             M::Connections => out.gauge(Some(counts.connections().0)),
             M::Buffer => out.gauge(Some(levels.buffer_bytes)),
             M::BufferLimit => out.gauge(Some(levels.buffer_limit_bytes)),
+            M::CpuLimit => out.gauge(levels.cpu_limit),
+            M::MemoryLimit => out.gauge(levels.memory_limit),
+            M::MemoryUsed => out.gauge(levels.memory_used),
             M::Resident => out.gauge(usage.resident),
             M::OpenFds => out.gauge(usage.open_fds),
             M::MaxFds => out.gauge(usage.max_fds),

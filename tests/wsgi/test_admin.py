@@ -106,6 +106,8 @@ def test_all_threads_busy_and_the_queue_full(start: Starter, gate: Gate) -> None
         assert states(server) == ((200, "live\n"), (200, "ready\n"))
         waiting.request("/hello")
         await_true(lambda: scrape(server).get("monopod_queue_depth") == 1, "it waits in the queue")
+        assert states(server) == ((200, "live\n"), (200, "ready\n")), "a burst"
+        await_true(lambda: states(server)[1] == (503, "queue-full\n"), "it is full for a second")
         started = time.monotonic()
         assert states(server) == ((200, "live\n"), (503, "queue-full\n"))
         assert text(server.ask("/healthz")) == (503, "queue-full\n")

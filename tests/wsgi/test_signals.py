@@ -121,7 +121,7 @@ def test_what_is_cut_off_is_told_and_answered(start: Starter, gate: Gate) -> Non
 def test_what_has_begun_is_cut_and_never_looks_complete(start: Starter, gate: Gate) -> None:
     server = start("lab:application", "--graceful-timeout", "1s")
     with server.connect() as stream, server.connect() as old, server.connect() as upload:
-        upload.send(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
+        upload.send(b"POST /digest HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
         stream.request(f"/stream?gate={gate.port}")
         stream.head()
         assert stream.chunk() == b"one"
