@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
-use monopod::exchange::{Client, RequestHead};
+use monopod::exchange::{Client, RequestHead, RequestId};
 use monopod::wsgi::environ::EnvironFactory;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -50,7 +50,7 @@ fn build(py: Python<'_>, parts: Parts, body: &Bytes) -> PyResult<Environ> {
         EnvironFactory::new(py, &template, ROOT_PATH, Arc::default())
     })?;
     let client = Client::tcp((Ipv4Addr::new(1, 2, 3, 4), 5).into(), (Ipv4Addr::new(10, 0, 0, 9), 8000).into());
-    let head = RequestHead { parts, client: Arc::new(client) };
+    let head = RequestHead { parts, client: Arc::new(client), id: RequestId::default() };
     let input = PyBytes::new(py, body);
     let environ = factory.build(py, &head, body.len() as u64, &input)?;
     let mut found = Environ::new();

@@ -98,6 +98,7 @@ impl Queue {
     pub fn expire(&self) {
         while let Some((waited, job)) = self.pop_late() {
             self.metrics.queue.observe(waited);
+            job.reply.ticket().waited(waited);
             job.reply.send_now(Err(Fault::queue_timeout()));
         }
     }
@@ -146,6 +147,7 @@ impl Source for Queue {
                 continue;
             }
             self.metrics.queue.observe(waited);
+            job.reply.ticket().waited(waited);
             if waited > self.timeout {
                 job.reply.send(Err(Fault::queue_timeout()));
                 continue;
@@ -169,7 +171,7 @@ impl Source for Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exchange::{Client, Replies, RequestHead, Spooled};
+    use crate::exchange::{Client, Replies, RequestHead, RequestId, Spooled};
 
     fn queue(capacity: usize, timeout: Duration) -> Queue {
         Queue::new(capacity, timeout, Arc::default())
@@ -182,7 +184,7 @@ mod tests {
     fn job(replies: &Replies, path: &str) -> (Job, crate::exchange::Waiting) {
         let (reply, outcome) = replies.handle();
         let (parts, ()) = http::Request::get(path).body(()).unwrap().into_parts();
-        let head = RequestHead { parts, client: Arc::new(Client::unix()) };
+        let head = RequestHead { parts, client: Arc::new(Client::unix()), id: RequestId::default() };
         (Job { head, body: Spooled::Empty, reply, queued: Instant::now() }, outcome)
     }
 

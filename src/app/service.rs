@@ -18,7 +18,7 @@ use super::body::AppBody;
 use crate::config::body_sizes::BodySizes;
 use crate::exchange::replies::Reply;
 use crate::exchange::request::BodyLimits;
-use crate::exchange::{Client, Job, Replies, RequestHead, Spool, Spooled, Waiting, request};
+use crate::exchange::{Client, Job, Replies, RequestHead, RequestId, Spool, Spooled, Trail, Waiting, request};
 use crate::semantics::fault::{Blame, Fault};
 use crate::semantics::path::path_info;
 use crate::semantics::request_start;
@@ -43,13 +43,13 @@ impl App {
     ///
     /// # Errors
     /// `queue-full` (503).
-    pub fn submit(&self, parts: Parts, body: Spooled, client: Arc<Client>) -> Result<Answer, Fault> {
+    pub fn submit(&self, mut parts: Parts, body: Spooled, client: Arc<Client>, id: RequestId) -> Result<Answer, Fault> {
         let now = Instant::now();
         // Only a trusted proxy's clock counts.
         let waited = if client.is_trusted { request_start::age(&parts.headers) } else { Duration::ZERO };
         let queued = now.checked_sub(waited).unwrap_or(now);
-        let (reply, outcome) = self.replies.handle();
-        let job = Job { head: RequestHead { parts, client }, body, reply, queued };
+        let (reply, outcome) = self.replies.handle_on(parts.extensions.remove::<Arc<Trail>>());
+        let job = Job { head: RequestHead { parts, client, id }, body, reply, queued };
         match self.backend.submit(job) {
             Ok(in_flight) => Ok(Answer { outcome, _in_flight: in_flight }),
             Err(job) => {
@@ -65,7 +65,12 @@ impl App {
     ///
     /// # Errors
     /// The fault, when the body did not come, or as [`App::submit`] and [`Answer`].
-    pub async fn respond<B>(&self, request: Request<B>, client: Arc<Client>) -> Result<Response<AppBody>, Fault>
+    pub async fn respond<B>(
+        &self,
+        request: Request<B>,
+        client: Arc<Client>,
+        id: RequestId,
+    ) -> Result<Response<AppBody>, Fault>
     where
         B: Body<Data = Bytes> + Unpin,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -74,7 +79,7 @@ impl App {
         let size = self.body_sizes.at(&path_info(parts.uri.path(), &self.root_path));
         let limits = BodyLimits { size, ..self.body_limits };
         let body = request::collect(body, &limits, &self.spool, &self.metrics.request_bytes).await?;
-        self.submit(parts, body, client)?.await
+        self.submit(parts, body, client, id)?.await
     }
 }
 

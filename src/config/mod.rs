@@ -5,11 +5,13 @@
 //! room gets its own. Called by `cli`. Touches the configuration file and nothing else: the environment and the host's
 //! facts are handed in. Never reads the process environment and never logs.
 
+pub mod access_format;
 pub mod addresses;
 pub mod body_sizes;
 pub mod error;
 mod file;
 pub mod found;
+pub mod log_options;
 pub mod options;
 mod reading;
 pub mod reference;

@@ -20,11 +20,10 @@ use clap::{Arg, ArgAction, ArgMatches, Args};
 
 use super::addresses::{admin_bind, bind, health_path, mount, root_path};
 use super::body_sizes::{self, BodySize, body_size};
-use super::settings::{AdminBind, Bind, LogFormat, Mount};
+use super::log_options::LogOptions;
+use super::settings::{AdminBind, Bind, Mount};
 use super::trusted::{Trusted, trusted};
-use super::values::{
-    boolean, duration, head_size, level, log_format, memory, show_size, size_or_zero, target, whole, workers,
-};
+use super::values::{boolean, duration, head_size, memory, show_size, size_or_zero, target, whole, workers};
 use super::variables::{Variable, variable};
 
 /// All options, one struct per heading of `--help`.
@@ -263,29 +262,6 @@ pub struct LifeOptions {
     /// asked every 5 s on a thread of its own, and a probe gets its last answer [default: none]
     #[arg(long, value_name = "HOOK", value_parser = target)]
     pub ready_hook: Option<String>,
-}
-
-/// What is written, and how.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Logs")]
-pub struct LogOptions {
-    /// Least severe level written: error, warn, info, debug, trace
-    #[arg(long, value_name = "LEVEL", value_parser = level, default_value = "info")]
-    pub log_level: tracing::Level,
-
-    /// Form of a log line: json or text [default: json in a container unless on a terminal, else text]
-    #[arg(long, value_name = "FORMAT", value_parser = log_format)]
-    pub log_format: LogFormat,
-
-    /// Write a line for each request
-    #[arg(long, value_name = "BOOL", value_parser = boolean, default_value = "true", action = ArgAction::Set,
-          num_args = 0..=1, require_equals = true, default_missing_value = "true",
-          default_value_if("no_access_log", ArgPredicate::IsPresent, "false"), overrides_with = "no_access_log")]
-    pub access_log: bool,
-
-    /// Write no line for each request
-    #[arg(long, overrides_with = "access_log")]
-    no_access_log: bool,
 }
 
 /// The options as a bare command that takes arguments without a program name. Nothing is required of the command

@@ -196,7 +196,13 @@ fn settings(options: Options, chdir: Option<PathBuf>, variables: Variables, host
             graceful_timeout: life.graceful_timeout,
             ready_hook: life.ready_hook,
         },
-        logs: Logs { level: logs.log_level, format: logs.log_format, access: logs.access_log },
+        logs: Logs {
+            level: logs.log_level,
+            format: logs.log_format,
+            access: logs.access_log,
+            access_format: logs.access_logformat,
+            slow_request: unless_zero(logs.slow_request),
+        },
     }
 }
 
@@ -274,7 +280,9 @@ mod tests {
         assert_eq!(settings.limits.queue_timeout, Duration::from_secs(10));
         assert_eq!((settings.buffers.memory, settings.buffers.temp_dir.as_path()), (128 * MIB, "/var/tmp".as_ref()));
         assert_eq!(settings.life.graceful_timeout, Duration::from_secs(25));
-        assert_eq!(settings.logs, Logs { level: tracing::Level::INFO, format: LogFormat::Text, access: true });
+        let slow_request = Some(Duration::from_secs(10));
+        let (level, format) = (tracing::Level::INFO, LogFormat::Text);
+        assert_eq!(settings.logs, Logs { level, format, access: true, access_format: None, slow_request });
         assert_eq!(shown(&resolved, "temp-dir"), "/var/tmp (env TMPDIR)");
         assert_eq!(shown(&resolved, "venv"), "none (default)");
         assert_eq!(

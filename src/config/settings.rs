@@ -7,6 +7,7 @@ use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::access_format::AccessFormat;
 use super::body_sizes::BodySizes;
 use super::trusted::TrustedPeers;
 use super::variables::Variables;
@@ -217,6 +218,10 @@ pub struct Logs {
     pub format: LogFormat,
     /// Whether each request gets a line (`--access-log`).
     pub access: bool,
+    /// What that line is, where it is not a record like all others (`--access-logformat`).
+    pub access_format: Option<AccessFormat>,
+    /// How long a request may be in the application before its stack is told (`--slow-request`); `None`: for ever.
+    pub slow_request: Option<Duration>,
 }
 
 /// The form of a log line.

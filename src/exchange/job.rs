@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::client::Client;
 use super::replies::ReplyHandle;
+use super::request_id::RequestId;
 use super::spool::Spooled;
 
 /// A request whose body is complete, and the way back.
@@ -26,6 +27,7 @@ pub struct RequestHead {
     pub parts: http::request::Parts,
     /// The connection's, or the request's own where trusted proxies speak for it.
     pub client: Arc<Client>,
+    pub id: RequestId,
 }
 
 /// Where the Python host takes its jobs from.

@@ -18,6 +18,7 @@ use super::file_slice::FileSlice;
 use super::named_file::NamedFile;
 use super::response::Reader;
 use super::ticket::{Ticket, Waiting};
+use super::trail::Trail;
 use crate::semantics::fault::Fault;
 use crate::telemetry::metrics::Metrics;
 
@@ -85,7 +86,13 @@ impl Replies {
     /// A handle for one job, and the end on which its outcome arrives.
     #[must_use]
     pub fn handle(&self) -> (ReplyHandle, Waiting) {
-        let ticket = Arc::new(Ticket::default());
+        self.handle_on(None)
+    }
+
+    /// The same, for a job whose times go to `trail`.
+    #[must_use]
+    pub fn handle_on(&self, trail: Option<Arc<Trail>>) -> (ReplyHandle, Waiting) {
+        let ticket = Arc::new(Ticket::new(trail));
         let handle = ReplyHandle { ticket: Arc::clone(&ticket), replies: self.clone(), taken: None };
         (handle, Waiting::new(ticket))
     }
@@ -140,7 +147,9 @@ impl Replies {
     fn put(&self, ticket: Arc<Ticket>, outcome: Outcome, taken: Option<Instant>) {
         let now = Instant::now();
         if let Some(taken) = taken {
-            self.shared.metrics.app.observe(now.duration_since(taken));
+            let took = now.duration_since(taken);
+            self.shared.metrics.app.observe(took);
+            ticket.took(took);
         }
         {
             let mut outbox = self.shared.outbox.lock();

@@ -9,10 +9,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use super::replies::Outcome;
+use super::trail::Trail;
 
 /// An outcome is there or on its way.
 const DECIDED: u8 = 1;
@@ -26,6 +28,8 @@ const STREAMS: u8 = 4;
 pub struct Ticket {
     flags: AtomicU8,
     place: Mutex<Place>,
+    /// Where its times are written down, if anybody wants them.
+    trail: Option<Arc<Trail>>,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +50,26 @@ pub enum Stage {
 }
 
 impl Ticket {
+    /// A ticket whose times go to `trail`.
+    #[must_use]
+    pub fn new(trail: Option<Arc<Trail>>) -> Self {
+        Self { trail, ..Self::default() }
+    }
+
+    /// The job waited so long for a thread.
+    pub fn waited(&self, time: Duration) {
+        if let Some(trail) = &self.trail {
+            trail.waited(time);
+        }
+    }
+
+    /// The application took so long for the head of its answer, or until others had to answer.
+    pub fn took(&self, time: Duration) {
+        if let Some(trail) = &self.trail {
+            trail.took(time);
+        }
+    }
+
     /// Claims the right to answer, which one caller gets, once.
     #[must_use]
     pub fn decide(&self) -> bool {

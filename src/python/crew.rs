@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::pace::{Pace, wakes};
-use super::seat::{Running, Seat};
-use super::watch::Watch;
+use super::seat::{Late, Running, Seat};
+use super::watch::{Found, Watch};
 use crate::exchange::ticket::Stage;
-use crate::exchange::{Crew, Job, Source, Ticket};
+use crate::exchange::{Crew, Job, Source};
 use crate::semantics::fault::Fault;
 use crate::sys::thread::ThreadClock;
 
@@ -41,8 +41,10 @@ pub enum Wake {
 pub enum Order {
     /// Start a thread for this seat.
     Start(usize),
-    /// Raise an exception in the thread of this seat, if it still runs the job of this ticket.
-    Interrupt(usize, Arc<Ticket>),
+    /// Tell where the thread of this seat stands in this job, and raise an exception there.
+    Interrupt(usize, Late),
+    /// Tell where the thread of this seat stands in this job.
+    TellSlow(usize, Late),
 }
 
 /// Takes orders to the main thread; never blocks.
@@ -364,8 +366,10 @@ impl Crew for Seats {
             let mut running = self.all[seat].running();
             let Some(running) = &mut *running else { continue };
             let was_away = running.away;
-            if self.watch.look(running, now, waits) {
-                (self.give_order)(Order::Interrupt(seat, Arc::clone(&running.ticket)));
+            match self.watch.look(running, now, waits) {
+                Some(Found::Slow) => (self.give_order)(Order::TellSlow(seat, running.late())),
+                Some(Found::Overdue) => (self.give_order)(Order::Interrupt(seat, running.late())),
+                None => {}
             }
             if was_away.is_none() && running.away.is_some() {
                 self.go_away(seat);
@@ -383,8 +387,9 @@ pub fn step_aside() {
 
 #[cfg(test)]
 mod tests {
+    use super::super::watch::Patience;
     use super::*;
-    use crate::exchange::{Client, Job, Replies, RequestHead, Spooled};
+    use crate::exchange::{Client, Job, Replies, RequestHead, RequestId, Spooled, Ticket};
     use std::sync::atomic::AtomicUsize;
 
     struct Waiting(AtomicUsize);
@@ -402,7 +407,7 @@ mod tests {
     }
 
     fn seats(threads: usize, source: &Arc<Waiting>, give_order: impl Fn(Order) + Send + Sync + 'static) -> Seats {
-        let watch = Watch::new(Some(Duration::ZERO), 1, 1, Replies::default());
+        let watch = Watch::new(Patience { slow: None, timeout: Some(Duration::ZERO) }, 1, 1, Replies::default());
         Seats::new(threads, Arc::clone(source) as Arc<dyn Source>, watch, Box::new(give_order))
     }
 
@@ -482,7 +487,7 @@ mod tests {
         let replies = Replies::default();
         let (reply, _waiting) = replies.handle();
         let (parts, ()) = http::Request::get("/slow").body(()).unwrap().into_parts();
-        let head = RequestHead { parts, client: Arc::new(Client::unix()) };
+        let head = RequestHead { parts, client: Arc::new(Client::unix()), id: RequestId::default() };
         let job = Job { head, body: Spooled::Empty, reply, queued: Instant::now() };
         let seat = seats.hire().unwrap();
         seats.sit(seat, 7);
@@ -490,7 +495,9 @@ mod tests {
         assert_eq!(seats.hire(), None);
         assert!(seats.watch(), "a thread runs");
         let ticket = Arc::clone(job.reply.ticket());
-        assert!(matches!(&orders.lock()[..], [Order::Interrupt(s, t)] if *s == seat && Arc::ptr_eq(t, &ticket)));
+        assert!(
+            matches!(&orders.lock()[..], [Order::Interrupt(s, late)] if *s == seat && Arc::ptr_eq(&late.ticket, &ticket))
+        );
         assert!(job.reply.is_abandoned() && seats.overdue().stuck() == 1);
         let mut told = 0;
         seats.seat(seat).interrupt(&Arc::new(Ticket::default()), |_| panic!("another job"));

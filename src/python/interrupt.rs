@@ -5,7 +5,6 @@
 
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 
 use super::embed;
 
@@ -34,21 +33,4 @@ pub fn take_back(py: Python<'_>, ident: u64) {
 /// Only what allocating Python objects raises.
 pub fn ident(py: Python<'_>) -> PyResult<u64> {
     py.import("threading")?.call_method0("get_ident")?.extract()
-}
-
-/// Prints where the thread with number `ident` stands, below `title`, to `sys.stderr`.
-///
-/// # Errors
-/// What `traceback` and the stream raise.
-pub fn print_stack(py: Python<'_>, ident: u64, title: &str) -> PyResult<()> {
-    let sys = py.import("sys")?;
-    let frames = sys.call_method0("_current_frames")?;
-    let Ok(frame) = frames.get_item(ident) else { return Ok(()) };
-    let traceback = py.import("traceback")?;
-    let lines: Vec<String> = traceback.call_method1("format_stack", (frame,))?.extract()?;
-    // One write, so that no other thread's line comes between.
-    let stderr = sys.getattr("stderr")?;
-    stderr.call_method1("write", (format!("{title} (most recent call last):\n{}", lines.concat()),))?;
-    stderr.call_method("flush", (), None::<&Bound<'_, PyDict>>)?;
-    Ok(())
 }

@@ -15,6 +15,8 @@ pub mod ready_hook;
 pub mod seat;
 pub mod shutdown;
 pub mod stacks;
+pub mod streams;
+pub mod traceback;
 pub mod variables;
 pub mod venv;
 pub mod watch;

@@ -12,9 +12,11 @@ use pyo3::types::{PyCFunction, PyDict};
 
 use super::crew::{Order, Seats, Wake, step_aside};
 use super::interrupt;
-use super::seat::Running;
+use super::seat::Late;
 use super::stacks::thread_name;
-use crate::exchange::{Job, Replies, Source, Ticket};
+use super::traceback;
+use crate::exchange::{Job, Replies, Source};
+use crate::semantics::path::in_ascii;
 use crate::sys::{signals, thread};
 
 /// Runs one job on an attached thread. Must answer or drop the job; must not unwind Python errors.
@@ -85,11 +87,8 @@ impl Pool {
                     );
                 }
             }
-            Order::Interrupt(seat, ticket) => {
-                if let Err(error) = self.interrupt(py, seat, &ticket) {
-                    error.display(py);
-                }
-            }
+            Order::Interrupt(seat, late) => self.interrupt(py, seat, &late),
+            Order::TellSlow(seat, late) => self.tell_slow(py, seat, &late),
         }
     }
 
@@ -114,25 +113,52 @@ impl Pool {
     }
 
     /// Tells where a request stands that takes too long, and raises an exception there.
-    fn interrupt(&self, py: Python<'_>, seat: usize, ticket: &Arc<Ticket>) -> PyResult<()> {
+    fn interrupt(&self, py: Python<'_>, seat: usize, late: &Late) {
         let seats = &self.crew.seats;
-        let look =
-            |running: &Running, ident| (running.method.clone(), running.uri.clone(), running.since.elapsed(), ident);
-        let Some((method, uri, age, ident)) = seats.seat(seat).job(ticket, look) else { return Ok(()) };
-        let thread = thread_name(seat);
-        let seconds = (age.as_secs_f64() * 10.0).floor() / 10.0;
+        let (seconds, stack) = self.stands(py, seat, late);
         tracing::warn!(
             reason = "app-timeout",
-            method = method.as_str(),
-            path = uri.path(),
+            method = late.method.as_str(),
+            path = in_ascii(late.uri.path()).as_ref(),
             seconds,
-            thread,
+            thread = thread_name(seat),
             stuck = seats.overdue().stuck(),
-            "a request takes longer than --timeout and is interrupted; where it stands is on stderr"
+            request_id = %late.id,
+            stack = stack.as_str(),
+            "a request takes longer than --timeout and is interrupted"
         );
-        interrupt::print_stack(py, ident, &format!("Thread {thread} after {seconds} s"))?;
-        seats.seat(seat).interrupt(ticket, |ident| interrupt::raise_in(py, ident));
-        Ok(())
+        seats.seat(seat).interrupt(&late.ticket, |ident| interrupt::raise_in(py, ident));
+    }
+
+    /// Tells where a request stands that is slow.
+    fn tell_slow(&self, py: Python<'_>, seat: usize, late: &Late) {
+        let (seconds, stack) = self.stands(py, seat, late);
+        tracing::warn!(
+            reason = "slow-request",
+            method = late.method.as_str(),
+            path = in_ascii(late.uri.path()).as_ref(),
+            seconds,
+            thread = thread_name(seat),
+            request_id = %late.id,
+            stack = stack.as_str(),
+            "a request takes longer than --slow-request"
+        );
+    }
+
+    /// How old the job is, to a tenth of a second, and the Python stack of the thread of `seat`, if it is still in it.
+    fn stands(&self, py: Python<'_>, seat: usize, late: &Late) -> (f64, String) {
+        let seconds = (late.since.elapsed().as_secs_f64() * 10.0).floor() / 10.0;
+        let seat = self.crew.seats.seat(seat);
+        let ident = || seat.job(&late.ticket, |_, ident| ident);
+        let stack = ident().map(|ident| traceback::of_thread(py, ident));
+        // It may have ended while the GIL was waited for, or Python ran to tell of it.
+        let stack = match stack.filter(|_| ident().is_some()) {
+            Some(Ok(Some(stack))) => stack,
+            Some(Ok(None)) => "  in no Python code\n".to_owned(),
+            Some(Err(error)) => traceback::of(py, &error),
+            None => "  the request has ended since\n".to_owned(),
+        };
+        (seconds, stack)
     }
 
     /// The `threading.Thread` objects.

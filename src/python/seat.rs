@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use http::{Method, Uri};
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::exchange::{Job, Ticket};
+use crate::exchange::{Job, RequestId, Ticket};
 use crate::sys::thread::ThreadClock;
 
 /// A place that one thread at a time takes.
@@ -33,15 +33,38 @@ pub struct Running {
     pub ticket: Arc<Ticket>,
     pub method: Method,
     pub uri: Uri,
+    pub id: RequestId,
     pub since: Instant,
     /// Since when what it does has reached nobody, as far as anybody has looked.
     pub unheard_since: Option<Instant>,
     /// Why its thread does not count as one of the pool's, where it does not.
     pub away: Option<Away>,
+    /// It has been found to be slow (`--slow-request`).
+    pub slow: bool,
     /// It has been found to take too long.
     pub overdue: bool,
     /// An exception was raised in its thread.
     pub interrupted: bool,
+}
+
+/// A job that somebody has found to take long, to be told of also when it has ended since.
+#[derive(Clone, Debug)]
+pub struct Late {
+    pub ticket: Arc<Ticket>,
+    pub method: Method,
+    pub uri: Uri,
+    pub id: RequestId,
+    pub since: Instant,
+}
+
+impl Running {
+    /// What to tell of it.
+    #[must_use]
+    pub fn late(&self) -> Late {
+        let Self { ticket, method, uri, id, since, .. } = self;
+        let (ticket, method, uri, id) = (Arc::clone(ticket), method.clone(), uri.clone(), id.clone());
+        Late { ticket, method, uri, id, since: *since }
+    }
 }
 
 /// Why a fresh thread may take this one's place.
@@ -89,9 +112,11 @@ impl Seat {
             ticket: Arc::clone(job.reply.ticket()),
             method: parts.method.clone(),
             uri: parts.uri.clone(),
+            id: job.head.id.clone(),
             since: Instant::now(),
             unheard_since: None,
             away: None,
+            slow: false,
             overdue: false,
             interrupted: false,
         });

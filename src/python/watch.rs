@@ -1,4 +1,5 @@
-//! Who has been running one job for too long, and what follows from it (`--timeout`, `--stream-threads`).
+//! Who has been running one job for too long, and what follows from it (`--timeout`, `--slow-request`,
+//! `--stream-threads`).
 //!
 //! A job that nobody has an answer to in time is answered 504 on the application's behalf, and its thread counts as
 //! stuck until it comes back. A thread that sends a response that lasts is no use to others meanwhile. Fresh threads
@@ -18,10 +19,27 @@ const STREAM_WHILE_OTHERS_WAIT: Duration = Duration::from_millis(50);
 /// And any that lasts longer than this.
 const STREAM: Duration = Duration::from_secs(1);
 
+/// What a look at a job has found for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Its client has been waiting for longer than `--slow-request`.
+    Slow,
+    /// It takes longer than `--timeout`.
+    Overdue,
+}
+
+/// How long a job may take.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Patience {
+    /// `--slow-request`; `None`: nobody wants to know.
+    pub slow: Option<Duration>,
+    /// `--timeout`; `None`: for ever.
+    pub timeout: Option<Duration>,
+}
+
 /// The limits, and the counts that they apply to.
 pub struct Watch {
-    /// `--timeout`; `None`: for ever.
-    timeout: Option<Duration>,
+    patience: Patience,
     /// Streams that others stand in for (`--stream-threads`), and stuck threads that others stand in for.
     most_streams: usize,
     most_stuck: usize,
@@ -36,12 +54,12 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Jobs may take `timeout`; at most `most_streams` streams and `most_stuck` stuck threads have a stand-in. Where that
+    /// Jobs may take what `patience` says; at most `most_streams` streams and `most_stuck` stuck threads have a stand-in. Where that
     /// is not enough, `replies` is told that no stream may begin.
     #[must_use]
-    pub fn new(timeout: Option<Duration>, most_streams: usize, most_stuck: usize, replies: Replies) -> Self {
+    pub fn new(patience: Patience, most_streams: usize, most_stuck: usize, replies: Replies) -> Self {
         Self {
-            timeout,
+            patience,
             most_streams,
             most_stuck,
             streams: AtomicUsize::new(0),
@@ -77,19 +95,22 @@ impl Watch {
         self.streams.load(Ordering::Relaxed)
     }
 
-    /// Looks at a job, `waits`: while others wait for a thread. Sets why its thread is away. True: it is overdue, and was
-    /// not found so before.
-    pub fn look(&self, running: &mut Running, now: Instant, waits: bool) -> bool {
+    /// Looks at a job, `waits`: while others wait for a thread. Sets why its thread is away.
+    pub fn look(&self, running: &mut Running, now: Instant, waits: bool) -> Option<Found> {
+        let Patience { slow, timeout } = self.patience;
         let age = now.saturating_duration_since(running.since);
         let unheard = match running.ticket.stage() {
             Stage::Awaited => {
-                if self.timeout.is_none_or(|timeout| age < timeout) {
-                    return false;
+                if timeout.is_none_or(|timeout| age < timeout) {
+                    let is_slow = !running.slow && slow.is_some_and(|slow| age >= slow);
+                    running.slow |= is_slow;
+                    return is_slow.then_some(Found::Slow);
                 }
                 if !running.ticket.decide() {
                     // The application has, at this moment.
-                    return false;
+                    return None;
                 }
+                running.ticket.took(age);
                 running.ticket.put(Err(Fault::app_timeout()));
                 age
             }
@@ -102,19 +123,19 @@ impl Watch {
                         self.crowd.fetch_add(1, Ordering::Relaxed);
                     }
                 }
-                return false;
+                return None;
             }
             Stage::Unheard => now.saturating_duration_since(*running.unheard_since.get_or_insert(now)),
         };
-        if running.overdue || self.timeout.is_none_or(|timeout| unheard < timeout) {
-            return false;
+        if running.overdue || timeout.is_none_or(|timeout| unheard < timeout) {
+            return None;
         }
         running.overdue = true;
         self.stuck.fetch_add(1, Ordering::Relaxed);
         if running.away.is_none() && take_one(&self.replaced, self.most_stuck) {
             running.away = Some(Away::Stuck);
         }
-        true
+        Some(Found::Overdue)
     }
 
     /// All jobs were looked at, in a pool of `threads`: may more streams begin? As long as they leave half of the threads

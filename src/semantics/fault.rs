@@ -184,12 +184,16 @@ impl Fault {
         Self::new(Blame::Client, StatusCode::HTTP_VERSION_NOT_SUPPORTED, "version-refused")
     }
 
+    /// Status and phrase, a line.
+    #[must_use]
+    pub fn page(&self) -> String {
+        format!("{} {}\n", self.status.as_u16(), self.status.canonical_reason().unwrap_or("Error"))
+    }
+
     /// The plain page for this fault, which it takes along as an extension, for those who count and record.
     #[must_use]
     pub fn response<B: From<String>>(&self) -> Response<B> {
-        let phrase = self.status.canonical_reason().unwrap_or("Error");
-        let page = format!("{} {phrase}\n", self.status.as_u16());
-        let mut response = Response::new(B::from(page));
+        let mut response = Response::new(B::from(self.page()));
         response.extensions_mut().insert(*self);
         *response.status_mut() = self.status;
         let headers = response.headers_mut();

@@ -19,3 +19,4 @@ pub mod printable;
 pub mod range;
 pub mod request_start;
 pub mod response_fields;
+pub mod traceparent;

@@ -16,7 +16,6 @@ use hyper::body::Incoming;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tower::{Service, ServiceBuilder};
-use tracing_appender::non_blocking::ErrorCounter;
 
 use super::phase::Life;
 use super::threads::Threads;
@@ -40,6 +39,7 @@ use crate::stack::turns::Turns;
 use crate::sys::cgroup;
 use crate::sys::usage::usage;
 use crate::telemetry::exposition::{self, Levels};
+use crate::telemetry::log::DroppedLines;
 use crate::telemetry::metrics::Metrics;
 
 /// Enough for a scraper, a probe and somebody with a browser.
@@ -68,7 +68,7 @@ pub struct Sources {
     pub queue: Arc<Queue>,
     pub seats: Arc<Seats>,
     pub budget: Budget,
-    pub dropped_lines: ErrorCounter,
+    pub dropped_lines: DroppedLines,
     /// The interpreter's version.
     pub python: Arc<str>,
     pub threads: Arc<Threads>,
@@ -90,7 +90,7 @@ impl Sources {
             buffer_bytes: self.budget.used(),
             buffer_limit_bytes: self.budget.limit(),
             spooled_bytes: self.budget.spooled(),
-            log_lines_dropped: self.dropped_lines.dropped_lines() as u64,
+            log_lines_dropped: self.dropped_lines.count(),
             cpu_limit: limits.cpus,
             memory_limit: limits.memory,
             memory_used: cgroup::memory_used(),

@@ -23,7 +23,7 @@ use crate::app::queue::Queue;
 use crate::app::service::App;
 use crate::config::settings::Settings;
 use crate::exchange::request::BodyLimits;
-use crate::exchange::{Client, Crew, Replies, Spool};
+use crate::exchange::{Client, Crew, Replies, RequestIds, Spool};
 use crate::net::accept::{self, Serve};
 use crate::net::conn;
 use crate::net::guard::HeadLimits;
@@ -38,6 +38,7 @@ use crate::stack::turns::Turns;
 use crate::stack::{self, Front};
 use crate::static_files::StaticFiles;
 use crate::sys::thread;
+use crate::telemetry::access::AccessLog;
 use crate::telemetry::log::Flush;
 use crate::telemetry::metrics::{Connected, Metrics};
 
@@ -54,6 +55,7 @@ pub struct Wiring {
     pub threads: Arc<Threads>,
     pub follow: Follow,
     pub admin: Admin,
+    pub access_log: Option<AccessLog>,
     pub admin_listeners: Vec<Listener>,
     /// Unix sockets to remove if the start is broken off.
     pub socket_files: Vec<PathBuf>,
@@ -153,7 +155,8 @@ async fn serve(wiring: Wiring, ready: Ready, signals: &mut Signals) -> io::Resul
         in_flight: wiring.in_flight,
         draining: AtomicBool::new(false),
         metrics: wiring.metrics,
-        access_log: wiring.settings.logs.access,
+        access_log: wiring.access_log,
+        request_ids: RequestIds::default(),
     });
     let replies = wiring.replies;
     tokio::spawn(async move { replies.deliver().await });

@@ -68,6 +68,7 @@ mod tests {
             descriptors: 1024,
             in_container: true,
             stdout_is_terminal: false,
+            variables: Vec::new(),
             cwd: "/".into(),
         };
         let budget = Budget::new(host.buffer_memory());

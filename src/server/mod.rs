@@ -31,8 +31,8 @@ use crate::exchange::{Budget, Crew, Replies, Source, Spool};
 use crate::net::listen::{self, Listener};
 use crate::python::crew::{Order, Seats};
 use crate::python::ready_hook::ReadyHook;
-use crate::python::watch::Watch;
-use crate::python::{framework, load, pool, shutdown};
+use crate::python::watch::{Patience, Watch};
+use crate::python::{framework, load, pool, shutdown, streams};
 use crate::stack::observe::InFlight;
 use crate::static_files::{HeadersFile, StaticFiles};
 use crate::sys::process::exit_now;
@@ -58,7 +58,8 @@ const THREADS_END: Duration = Duration::from_secs(5);
 /// Why it did not start.
 pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartError> {
     let settings = &resolved.settings;
-    let flush = log::start(&settings.logs);
+    let flush = log::start(&settings.logs)
+        .map_err(|error| StartError::unavailable(format!("the log cannot start: {error}; raise the pids limit")))?;
     for note in &resolved.notes {
         tracing::warn!("{note}");
     }
@@ -67,6 +68,10 @@ pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
     for warning in &headers.warnings {
         tracing::warn!("{warning}");
     }
+    streams::install(py, flush.gates()).map_err(|error| {
+        error.display(py);
+        StartError::software("sys.stdout and sys.stderr cannot be set up: see the traceback above")
+    })?;
     let mut listeners = Vec::new();
     for bind in &settings.serve.bind {
         listeners.extend(listen::bind(bind, "--bind", settings.serve.backlog)?);
@@ -244,8 +249,9 @@ fn wire(resolved: &Resolved, python: Arc<str>, flush: &log::Flush, tell: &mpsc::
     let queue = Arc::new(Queue::new(limits.queue_size, limits.queue_timeout, Arc::clone(&metrics)));
     let (replies, tell) = (Replies::new(Arc::clone(&metrics)), tell.clone());
     let threads = settings.serve.threads;
+    let patience = Patience { slow: settings.logs.slow_request, timeout: limits.timeout };
     // As many stuck threads as there are threads may have a stand-in; past that the pool shrinks.
-    let watch = Watch::new(limits.timeout, settings.serve.stream_threads, threads, replies.clone());
+    let watch = Watch::new(patience, settings.serve.stream_threads, threads, replies.clone());
     let give_order = Box::new(move |order| drop(tell.send(Told::Order(order))));
     let source = Arc::clone(&queue) as Arc<dyn Source>;
     let seats = Arc::new(Seats::new(threads, source, watch, give_order));
@@ -284,6 +290,7 @@ fn wire(resolved: &Resolved, python: Arc<str>, flush: &log::Flush, tell: &mpsc::
         threads,
         follow,
         admin,
+        access_log: flush.access(&settings.logs),
         admin_listeners: Vec::new(),
         socket_files: Vec::new(),
         admin_files: Vec::new(),

@@ -88,7 +88,7 @@ impl Life {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exchange::{Client, Job, Replies, RequestHead, Source, Spooled};
+    use crate::exchange::{Client, Job, Replies, RequestHead, RequestId, Spooled};
     use std::sync::atomic::AtomicBool;
     use std::time::{Duration, Instant};
 
@@ -117,7 +117,7 @@ mod tests {
         life.enter(Phase::Ready);
         let (reply, _waits) = Replies::default().handle();
         let (parts, ()) = http::Request::get("/").body(()).unwrap().into_parts();
-        let head = RequestHead { parts, client: Arc::new(Client::unix()) };
+        let head = RequestHead { parts, client: Arc::new(Client::unix()), id: RequestId::default() };
         assert!(queue.push(Job { head, body: Spooled::Empty, reply, queued: Instant::now() }).is_ok());
         assert_eq!((life.ready(), life.live()), (Ok(()), Ok(())));
         hangs.store(true, Ordering::Relaxed);

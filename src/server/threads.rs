@@ -16,7 +16,6 @@ use tokio::time::timeout;
 use crate::python::crew::Seats;
 use crate::python::stacks::{self, Held};
 use crate::semantics::fault::Fault;
-use crate::telemetry::console;
 
 /// How long the GIL is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -48,7 +47,7 @@ impl Threads {
         lines.join("\n") + "\n"
     }
 
-    /// Writes them to standard error whenever SIGUSR1 comes, for ever.
+    /// Writes them to the log whenever SIGUSR1 comes, for ever.
     ///
     /// # Errors
     /// What `sigaction(2)` says.
@@ -56,9 +55,8 @@ impl Threads {
         let mut asked = signal(SignalKind::user_defined1())?;
         tokio::spawn(async move {
             while asked.recv().await.is_some() {
-                let stacks = self.tell().await;
-                // Standard error may be a pipe that nobody empties.
-                drop(tokio::task::spawn_blocking(move || console::print_error(stacks.trim_end())).await);
+                let stack = self.tell().await;
+                tracing::warn!(signal = "SIGUSR1", stack = stack.trim_end(), "where the Python threads stand");
             }
         });
         Ok(())

@@ -12,8 +12,9 @@ use hyper::body::Incoming;
 use tower::{Service, ServiceBuilder};
 
 use crate::app::service::App;
-use crate::exchange::Client;
+use crate::exchange::{Client, RequestIds};
 use crate::static_files::StaticFiles;
+use crate::telemetry::access::AccessLog;
 use crate::telemetry::metrics::Metrics;
 
 pub mod accel;
@@ -45,7 +46,9 @@ pub struct Front {
     /// The server is about to stop: answers close their connections.
     pub draining: AtomicBool,
     pub metrics: Arc<Metrics>,
-    pub access_log: bool,
+    /// Where access records go, if they are wanted.
+    pub access_log: Option<AccessLog>,
+    pub request_ids: RequestIds,
 }
 
 /// The stack for one connection, whose stream shares `turns`.

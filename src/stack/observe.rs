@@ -14,7 +14,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
@@ -24,11 +24,13 @@ use super::Front;
 use super::guard::StandIn;
 use super::probe::Unrecorded;
 use super::turns::Turns;
-use crate::exchange::Client;
 use crate::exchange::parking::Park;
+use crate::exchange::request_id::{Digits, X_REQUEST_ID};
+use crate::exchange::{Client, RequestId, Trail};
 use crate::semantics::fault::Fault;
 use crate::semantics::path::in_ascii;
-use crate::telemetry::log::ACCESS;
+use crate::semantics::traceparent::TraceParent;
+use crate::telemetry::access::{AccessLog, Entry, Kept};
 use crate::telemetry::metrics::{CLIENT_GONE, MethodLabel};
 
 /// The number of requests in flight; clones count together.
@@ -80,7 +82,11 @@ struct Record {
     method: http::Method,
     target: http::Uri,
     version: Version,
-    user_agent: Option<HeaderValue>,
+    trail: Arc<Trail>,
+    trace: Option<TraceParent>,
+    /// What the access log wants of the headers.
+    request_headers: Kept,
+    response_headers: Kept,
     /// The client never sent this request: the stream refused it before its head was complete or right.
     stand_in: bool,
 }
@@ -97,6 +103,9 @@ impl Observation {
             if let Some(record) = &mut self.record {
                 record.stand_in = true;
             }
+        }
+        if let (Some(record), Some(log)) = (&mut self.record, &self.connection.front.access_log) {
+            record.response_headers = kept(log.response_headers(), response.headers());
         }
         if response.extensions().get::<Unrecorded>().is_some() {
             self.record = None;
@@ -139,26 +148,51 @@ impl Drop for Observation {
 
 impl Observation {
     fn write(&self, record: &Record, took: Duration) {
-        // Quotes are escaped by either format, control characters of the client by `in_ascii` and `to_str`: no value
-        // can forge a line or a field.
+        let Some(log) = &self.connection.front.access_log else { return };
         let (method, path) = if record.stand_in { ("-", "-") } else { (record.method.as_str(), record.target.path()) };
-        let agent = record.user_agent.as_ref().map_or("", |agent| agent.to_str().unwrap_or("?"));
-        tracing::info!(
-            target: ACCESS,
-            client = record.client.remote_addr,
+        log.write(&Entry {
+            remote_addr: &record.client.remote_addr,
+            remote_port: &record.client.remote_port,
+            server_name: &record.client.server_name,
+            server_port: &record.client.server_port,
+            https: record.client.https,
             method,
-            path = in_ascii(path).as_ref(),
-            query = in_ascii(record.target.query().unwrap_or("")).as_ref(),
-            version = ?record.version,
-            status = self.status,
-            bytes = self.bytes,
-            ms = (took.as_secs_f64() * 1_000_000.0).round() / 1000.0,
-            complete = self.complete,
-            reason = self.reason,
-            user_agent = agent,
-            "request"
-        );
+            path: &in_ascii(path),
+            query: &in_ascii(record.target.query().unwrap_or("")),
+            version: record.version,
+            status: self.status,
+            bytes: self.bytes,
+            queue: record.trail.queue(),
+            app: record.trail.app(),
+            total: took,
+            complete: self.complete,
+            reason: self.reason,
+            request_id: record.trail.id.text(&mut Digits::default()),
+            trace: record.trace.as_ref().map(|trace| (trace.trace_id(), trace.span_id())),
+            request_headers: &record.request_headers,
+            response_headers: &record.response_headers,
+        });
     }
+
+    /// Names the request on the page that says what failed here, and in a header for those who read no pages.
+    fn sign<B: From<String>>(&self, response: &mut Response<B>) {
+        let Some(fault) = response.extensions().get::<Fault>().copied() else { return };
+        let given = response.extensions_mut().remove::<RequestId>();
+        let Some(id) = given.or_else(|| self.record.as_ref().map(|record| record.trail.id.clone())) else { return };
+        if !fault.status.is_server_error() {
+            return;
+        }
+        let mut digits = Digits::default();
+        let id = id.text(&mut digits);
+        if let Ok(value) = HeaderValue::from_str(id) {
+            response.headers_mut().insert(&X_REQUEST_ID, value);
+        }
+        *response.body_mut() = B::from(format!("{}request id: {id}\n", fault.page()));
+    }
+}
+
+fn kept(names: &[HeaderName], headers: &HeaderMap) -> Kept {
+    names.iter().map(|name| headers.get(name).cloned()).collect()
 }
 
 /// Observes a connection's requests.
@@ -168,8 +202,7 @@ pub struct ObserveLayer(Arc<Connection>);
 struct Connection {
     front: Arc<Front>,
     turns: Arc<Turns>,
-    /// Whose records are kept.
-    client: Option<Arc<Client>>,
+    client: Arc<Client>,
 }
 
 impl fmt::Debug for Connection {
@@ -178,12 +211,29 @@ impl fmt::Debug for Connection {
     }
 }
 
+impl Connection {
+    fn record<R>(&self, log: &AccessLog, request: &Request<R>) -> Record {
+        let client = request.extensions().get().unwrap_or(&self.client);
+        let headers = request.headers();
+        Record {
+            client: Arc::clone(client),
+            method: request.method().clone(),
+            target: request.uri().clone(),
+            version: request.version(),
+            trail: Arc::new(Trail::new(self.front.request_ids.of(headers, client.is_trusted))),
+            trace: TraceParent::of(headers),
+            request_headers: kept(log.request_headers(), headers),
+            response_headers: Kept::default(),
+            stand_in: false,
+        }
+    }
+}
+
 impl ObserveLayer {
     /// Counts in `front` and in the connection's `turns`; keeps records of `client` when the access log is on.
     #[must_use]
     pub fn new(front: &Arc<Front>, client: &Arc<Client>, turns: &Arc<Turns>) -> Self {
-        let client = front.access_log.then(|| Arc::clone(client));
-        Self(Arc::new(Connection { front: Arc::clone(front), turns: Arc::clone(turns), client }))
+        Self(Arc::new(Connection { front: Arc::clone(front), turns: Arc::clone(turns), client: Arc::clone(client) }))
     }
 }
 
@@ -204,7 +254,7 @@ pub struct Observe<S> {
 impl<S, R, B> Service<Request<R>> for Observe<S>
 where
     S: Service<Request<R>, Response = Response<B>>,
-    B: Body,
+    B: Body + From<String>,
 {
     type Response = Response<Observed<B>>;
     type Error = S::Error;
@@ -214,15 +264,11 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<R>) -> Self::Future {
-        let record = self.connection.client.as_ref().map(|client| Record {
-            client: Arc::clone(request.extensions().get().unwrap_or(client)),
-            method: request.method().clone(),
-            target: request.uri().clone(),
-            version: request.version(),
-            user_agent: request.headers().get(header::USER_AGENT).cloned(),
-            stand_in: false,
-        });
+    fn call(&mut self, mut request: Request<R>) -> Self::Future {
+        let record = self.connection.front.access_log.as_ref().map(|log| self.connection.record(log, &request));
+        if let Some(record) = &record {
+            request.extensions_mut().insert(Arc::clone(&record.trail));
+        }
         self.connection.front.in_flight.enter();
         let observation = Box::new(Observation {
             connection: Arc::clone(&self.connection),
@@ -252,7 +298,7 @@ pin_project! {
 impl<F, B, E> Future for ObserveFuture<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
-    B: Body,
+    B: Body + From<String>,
 {
     type Output = Result<Response<Observed<B>>, E>;
 
@@ -272,6 +318,7 @@ where
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if let Some(observation) = &mut observation {
+            observation.sign(&mut response);
             observation.answered(&response);
         }
         Poll::Ready(Ok(response.map(|body| Observed { body, observation })))

@@ -18,7 +18,7 @@ use super::Front;
 use crate::app::body::AppBody;
 use crate::app::service::{Answer, fault_page};
 use crate::exchange::parking::Park;
-use crate::exchange::{Client, Spooled};
+use crate::exchange::{Client, RequestId, Spooled, Trail};
 use crate::semantics::fault::Fault;
 use crate::semantics::path::below_root;
 use crate::static_files::StaticBody;
@@ -115,16 +115,23 @@ impl Service<Request<Incoming>> for Route {
         }
         let spa = front.static_files.spa(request.method(), request.headers()).map(Box::new);
         let client = Arc::clone(request.extensions().get().unwrap_or(&self.client));
+        let id = name(front, &request, &client);
         if request.body().is_end_stream() {
-            return match front.app.submit(request.into_parts().0, Spooled::Empty, client) {
-                Ok(answer) => RouteFuture::Queued { answer, spa },
-                Err(fault) => RouteFuture::Answered { response: Some(refusal(fault)) },
+            return match front.app.submit(request.into_parts().0, Spooled::Empty, client, id.clone()) {
+                Ok(answer) => RouteFuture::Queued { answer, spa, id },
+                Err(fault) => RouteFuture::Answered { response: Some(refusal(fault, id)) },
             };
         }
         // Boxed, or every request without a body would carry room for it through the stack.
-        let front = Arc::clone(front);
-        RouteFuture::Collecting { answer: Box::pin(async move { front.app.respond(request, client).await }) }
+        let (front, job) = (Arc::clone(front), id.clone());
+        RouteFuture::Collecting { answer: Box::pin(async move { front.app.respond(request, client, job).await }), id }
     }
+}
+
+/// The name that its record has, or a new one.
+fn name(front: &Front, request: &Request<Incoming>, client: &Client) -> RequestId {
+    let trail = request.extensions().get::<Arc<Trail>>();
+    trail.map_or_else(|| front.request_ids.of(request.headers(), client.is_trusted), |trail| trail.id.clone())
 }
 
 fn count(front: &Front, response: &Response<StaticBody>) {
@@ -142,12 +149,13 @@ async fn look(front: Arc<Front>, request: Request<Incoming>, client: Arc<Client>
         count(&front, &response);
         return response.map(FrontBody::Static);
     }
-    match front.app.respond(request, client).await {
+    let id = name(&front, &request, &client);
+    match front.app.respond(request, client, id.clone()).await {
         Ok(response) if response.status() == StatusCode::NOT_FOUND => match files.look_spa(&method, &headers).await {
             Some(page) => page.map(FrontBody::Static),
             None => response.map(FrontBody::App),
         },
-        answer => answer.map_or_else(refusal, |response| response.map(FrontBody::App)),
+        answer => answer.map_or_else(|fault| refusal(fault, id), |response| response.map(FrontBody::App)),
     }
 }
 
@@ -161,9 +169,10 @@ pin_project! {
             answer: Answer,
             // What is answered instead of a 404 of the application.
             spa: Option<Box<Response<StaticBody>>>,
+            id: RequestId,
         },
         Looking { answer: Pin<Box<dyn Future<Output = Response<FrontBody>> + Send>> },
-        Collecting { answer: Pin<Box<dyn Future<Output = Result<Response<AppBody>, Fault>> + Send>> },
+        Collecting { answer: Pin<Box<dyn Future<Output = Result<Response<AppBody>, Fault>> + Send>>, id: RequestId },
     }
 }
 
@@ -171,25 +180,31 @@ impl Future for RouteFuture {
     type Output = Result<Response<FrontBody>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = match self.project() {
+        let (answer, id) = match self.project() {
             // A future is not polled again once it was ready.
             Projected::Answered { response } => {
                 return response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)));
             }
-            Projected::Queued { answer, spa } => match (ready!(answer.poll(cx)), spa.take()) {
+            Projected::Queued { answer, spa, id } => match (ready!(answer.poll(cx)), spa.take()) {
                 (Ok(response), Some(page)) if response.status() == StatusCode::NOT_FOUND => {
                     return Poll::Ready(Ok(page.map(FrontBody::Static)));
                 }
-                (answer, _) => answer,
+                (answer, _) => (answer, id),
             },
             Projected::Looking { answer } => return answer.as_mut().poll(cx).map(Ok),
-            Projected::Collecting { answer } => ready!(answer.as_mut().poll(cx)),
+            Projected::Collecting { answer, id } => (ready!(answer.as_mut().poll(cx)), id),
         };
-        Poll::Ready(Ok(answer.map_or_else(refusal, |response| response.map(FrontBody::App))))
+        Poll::Ready(Ok(match answer {
+            Ok(response) => response.map(FrontBody::App),
+            Err(fault) => refusal(fault, std::mem::take(id)),
+        }))
     }
 }
 
-fn refusal(fault: Fault) -> Response<FrontBody> {
-    tracing::debug!(status = fault.status.as_u16(), reason = fault.reason, "request refused");
-    fault_page(&fault).map(FrontBody::App)
+/// The page, on which `observe` writes the id.
+fn refusal(fault: Fault, id: RequestId) -> Response<FrontBody> {
+    tracing::debug!(status = fault.status.as_u16(), reason = fault.reason, request_id = %id, "request refused");
+    let mut page = fault_page(&fault).map(FrontBody::App);
+    page.extensions_mut().insert(id);
+    page
 }

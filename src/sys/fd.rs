@@ -4,6 +4,9 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::FileType;
+use rustix::io::Errno;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -44,6 +47,56 @@ pub fn off_standard(fd: OwnedFd) -> io::Result<OwnedFd> {
     // The number is no longer this descriptor's to close.
     let _ = fd.into_raw_fd();
     Ok(moved)
+}
+
+/// Writes all of `bytes` to `fd`, and waits where it takes nothing now, also if it does not block by itself.
+///
+/// # Errors
+/// What `write(2)` says.
+pub fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::write(fd, bytes) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => {
+                let mut ready = [PollFd::from_borrowed_fd(fd, PollFlags::OUT)];
+                match poll(&mut ready, None) {
+                    Ok(_) | Err(Errno::INTR) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// As [`write_all`], to whatever descriptor `number` is at this moment.
+///
+/// # Errors
+/// `EBADF` when no such descriptor is open; else what `write(2)` says.
+pub fn write_to(number: i32, bytes: &[u8]) -> io::Result<()> {
+    if number < 0 {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    }
+    // SAFETY: the borrow lasts for this call; a number that is not open is answered by EBADF.
+    write_all(unsafe { BorrowedFd::borrow_raw(number) }, bytes)
+}
+
+/// Whether two descriptors lead to the same file, pipe, socket or terminal. Not where either is closed.
+#[must_use]
+pub fn is_same(one: i32, other: i32) -> bool {
+    let file = |number| duplicate(number).and_then(|file| Ok(rustix::fs::fstat(file)?));
+    match (file(one), file(other)) {
+        (Ok(one), Ok(other)) => (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino),
+        _ => false,
+    }
+}
+
+/// Whether `file` is a pipe.
+#[must_use]
+pub fn is_pipe(file: &File) -> bool {
+    rustix::fs::fstat(file).is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::Fifo)
 }
 
 /// Watches a duplicate of `fd` for something to read, or to accept, which nobody takes by that. Call within the runtime.

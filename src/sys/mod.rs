@@ -8,6 +8,7 @@ pub mod cgroup;
 pub mod descriptors;
 pub mod fd;
 pub mod init;
+pub mod local_time;
 pub mod process;
 pub mod signals;
 pub mod thread;

@@ -12,7 +12,7 @@ pub fn print(text: &str) {
 
 /// Writes `text` to standard error, as whole lines.
 pub fn print_error(text: &str) {
-    drop(writeln!(std::io::stderr().lock(), "{text}"));
+    drop(std::io::stderr().lock().write_all(format!("{text}\n").as_bytes()));
 }
 
 /// Writes one sentence to standard error.

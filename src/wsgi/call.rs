@@ -1,10 +1,11 @@
 //! Calls the application for one job: environ, call, iterate, close.
 //!
-//! Runs on a pool thread that holds the GIL. Every `PyErr` ends here: it is printed with its traceback and
+//! Runs on a pool thread that holds the GIL. Every `PyErr` ends here: it is logged with its traceback and
 //! becomes a fault, and the thread lives on, whatever the application raised (`SystemExit` too).
 
 use std::sync::Arc;
 
+use parking_lot::MutexGuard;
 use pyo3::exceptions::PyConnectionAbortedError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -12,13 +13,14 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 use smallvec::SmallVec;
 
 use super::environ::{DISCONNECTED, EnvironFactory};
-use super::errors::ErrorStream;
+use super::errors::{self, ErrorStream};
 use super::file_wrapper::{FileWrapper, as_bytes};
 use super::input::Input;
 use super::reply::{Flow, Response};
 use super::start_response::{StartResponse, not_bytes};
-use crate::exchange::{Asked, Job, Spool};
+use crate::exchange::{Asked, Job, RequestHead, Spool};
 use crate::python::interrupt::RequestTimeout;
+use crate::python::traceback;
 use crate::semantics::fault::Fault;
 use crate::semantics::path::in_ascii;
 use crate::telemetry::metrics::Metrics;
@@ -69,12 +71,13 @@ impl Application {
         if reply.is_abandoned() {
             return;
         }
+        let _current = errors::current(head.id.clone());
         let ticket = Arc::clone(reply.ticket());
         let is_head = head.parts.method == http::Method::HEAD;
         let response = Response::new(reply, self.spool.clone(), Arc::clone(&self.metrics), is_head);
         let start_response = match Bound::new(py, StartResponse::new(response, ticket)) {
             Ok(start_response) => start_response,
-            Err(error) => return error.display(py),
+            Err(error) => return tell(py, &error, &head),
         };
         let body_len = body.len();
         let outcome = Input::open(py, body).and_then(|input| {
@@ -86,35 +89,41 @@ impl Application {
                 let asked = Asked { method: head.parts.method.clone(), headers };
                 start_response.get().lock()?.let_name_files(asked);
             }
-            let served = self.serve(py, environ, &start_response);
+            let served = self.serve(py, environ, &start_response, &head);
             input.close();
             served
         });
         if let Err(error) = outcome {
-            let answered = start_response.get().lock().map(|mut response| {
-                if response.is_gone() && error.is_instance_of::<PyConnectionAbortedError>(py) {
-                    tracing::debug!(reason = "client-gone", "the application stopped, as its client has left");
-                    return;
-                }
-                if error.is_instance_of::<RequestTimeout>(py) {
-                    // Told when it was interrupted; this is where it happened to be by then.
-                    response.fail(Fault::app_timeout());
-                    drop(response);
-                    return error.display(py);
-                }
-                tracing::error!(
-                    reason = "app-raised",
-                    method = head.parts.method.as_str(),
-                    path = in_ascii(head.parts.uri.path()).as_ref(),
-                    "the application raised; its traceback is on stderr"
-                );
-                response.fail(Fault::app_raised());
-                drop(response);
-                error.display(py);
-            });
-            if let Err(error) = answered {
-                error.display(py);
+            match start_response.get().lock() {
+                Ok(response) => self.failed(py, response, &error, &head),
+                // Held by a thread of the application's own, which will end it.
+                Err(_) => tell(py, &error, &head),
             }
+        }
+    }
+
+    /// The application raised `error`: answers, and says so.
+    fn failed(&self, py: Python<'_>, mut response: MutexGuard<'_, Response>, error: &PyErr, head: &RequestHead) {
+        if response.is_gone() && error.is_instance_of::<PyConnectionAbortedError>(py) {
+            tracing::debug!(reason = "client-gone", request_id = %head.id, "the application stopped, as its client has left");
+            return;
+        }
+        // One that was interrupted was told of then; this is where it happened to be by then.
+        let fault = if error.is_instance_of::<RequestTimeout>(py) { Fault::app_timeout() } else { Fault::app_raised() };
+        response.fail(fault);
+        // The traceback is Python's to tell, during which another thread may want the response.
+        drop(response);
+        if fault == Fault::app_timeout() {
+            tracing::warn!(
+                reason = "app-timeout",
+                method = head.parts.method.as_str(),
+                path = in_ascii(head.parts.uri.path()).as_ref(),
+                request_id = %head.id,
+                exception = traceback::of(py, error).as_str(),
+                "the request was interrupted"
+            );
+        } else {
+            tell(py, error, head);
         }
     }
 
@@ -123,6 +132,7 @@ impl Application {
         py: Python<'_>,
         environ: Bound<'_, PyDict>,
         start_response: &Bound<'_, StartResponse>,
+        head: &RequestHead,
     ) -> PyResult<()> {
         let iterable = self.callable.bind(py).call1((environ, start_response))?;
         let sent = send(py, &iterable, start_response.get());
@@ -141,15 +151,29 @@ impl Application {
             (Ok(()), Err(error)) => {
                 tracing::error!(
                     reason = "app-close-raised",
-                    "close() of a response raised; its traceback is on stderr"
+                    method = head.parts.method.as_str(),
+                    path = in_ascii(head.parts.uri.path()).as_ref(),
+                    request_id = %head.id,
+                    exception = traceback::of(py, &error).as_str(),
+                    "close() of a response raised"
                 );
                 self.metrics.fault("app-close-raised");
-                error.display(py);
                 Ok(())
             }
             (sent, _) => sent,
         }
     }
+}
+
+fn tell(py: Python<'_>, error: &PyErr, head: &RequestHead) {
+    tracing::error!(
+        reason = "app-raised",
+        method = head.parts.method.as_str(),
+        path = in_ascii(head.parts.uri.path()).as_ref(),
+        request_id = %head.id,
+        exception = traceback::of(py, error).as_str(),
+        "the application raised"
+    );
 }
 
 /// Sends what the application returned.

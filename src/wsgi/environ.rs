@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
+use crate::exchange::request_id::Digits;
 use crate::exchange::{Client, RequestHead};
 use crate::python::embed::latin1;
 use crate::semantics::path::{below_root, path_info};
@@ -128,6 +129,7 @@ struct Keys {
     host: Py<PyString>,
     url_scheme: Py<PyString>,
     https: Py<PyString>,
+    request_id: Py<PyString>,
 }
 
 impl EnvironFactory {
@@ -177,6 +179,7 @@ impl EnvironFactory {
                 host: key("HTTP_HOST"),
                 url_scheme: key("wsgi.url_scheme"),
                 https: key("https"),
+                request_id: key("HTTP_X_REQUEST_ID"),
             },
             known,
             methods: methods.into_iter().map(|method| (method.clone(), key(method.as_str()))).collect(),
@@ -224,6 +227,8 @@ impl EnvironFactory {
         }
         environ.set_item(&keys.input, input)?;
         self.set_headers(py, &environ, &parts.headers, body_len)?;
+        // In place of what a client sent whose word does not count.
+        environ.set_item(&keys.request_id, PyString::new(py, head.id.text(&mut Digits::default())))?;
         if let Some(host) = &client.host {
             environ.set_item(&keys.host, host)?;
         }

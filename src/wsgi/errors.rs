@@ -8,7 +8,9 @@ use std::cell::RefCell;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::exchange::RequestId;
 use crate::semantics::printable::printable;
+use crate::telemetry::log::OF_APPLICATION;
 
 /// A line longer than this is logged in pieces rather than gathered for ever, in bytes.
 const LONGEST_LINE: usize = 64 * 1024;
@@ -16,6 +18,24 @@ const LONGEST_LINE: usize = 64 * 1024;
 thread_local! {
     /// The line that the thread has begun.
     static PARTIAL: RefCell<String> = const { RefCell::new(String::new()) };
+    /// The request that the thread is in.
+    static CURRENT: RefCell<Option<RequestId>> = const { RefCell::new(None) };
+}
+
+/// The calling thread is in this request until what this returns is dropped: lines that it writes have its id.
+pub fn current(id: RequestId) -> Current {
+    CURRENT.set(Some(id));
+    Current
+}
+
+/// See [`current`].
+#[must_use]
+pub struct Current;
+
+impl Drop for Current {
+    fn drop(&mut self) {
+        CURRENT.set(None);
+    }
 }
 
 /// The stream; one per process.
@@ -65,6 +85,9 @@ impl ErrorStream {
 fn log(line: &str) {
     let line = line.trim_end_matches('\r');
     if !line.is_empty() {
-        tracing::error!(target: "monopod::wsgi.errors", "{}", printable(line));
+        CURRENT.with_borrow(|id| match id {
+            Some(id) => tracing::error!(target: OF_APPLICATION, request_id = %id, "{}", printable(line)),
+            None => tracing::error!(target: OF_APPLICATION, "{}", printable(line)),
+        });
     }
 }

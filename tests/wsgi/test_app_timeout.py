@@ -20,12 +20,13 @@ def test_python_code_is_interrupted(start: Starter, gate: Gate) -> None:
     server = start("lab:application", "--threads", "1", "--timeout", "300ms")
     started = time.monotonic()
     answer = server.ask(f"/computes?gate={gate.port}")
-    assert (answer.status, answer.body) == (504, b"504 Gateway Timeout\n")
+    assert answer.status == 504
+    assert answer.body.startswith(b"504 Gateway Timeout\nrequest id: ")
     assert time.monotonic() - started >= 0.3
     gate.wait("RequestTimeout").let_through()
     server.wait_log("app-timeout")
     # Where it stood is told.
-    server.wait_log("Thread monopod-1 after 0.3 s")
+    server.wait_log('thread="monopod-1"')
     server.wait_log("in computes")
     server.wait_log("monopod.RequestTimeout")
     assert server.ask("/hello").body == b"hello world\n"
