@@ -24,7 +24,7 @@ fn the_configuration_page_is_what_the_options_say() {
 
 #[test]
 fn the_metrics_page_is_what_the_families_say() {
-    check("docs/metrics.md", &monopod::telemetry::exposition::reference());
+    check("docs/metrics.md", &monopod::telemetry::reference::reference());
 }
 
 /// What stands before a reason in the sources.

@@ -103,7 +103,7 @@ fn acceptable(weight: u16) -> Option<u16> {
 }
 
 /// RFC 9110 §12.4.2: `q=` with at most three decimals, in thousandths. None: not a weight.
-fn weight(parameter: &[u8]) -> Option<u16> {
+pub(super) fn weight(parameter: &[u8]) -> Option<u16> {
     let value = parameter.strip_prefix(b"q=").or_else(|| parameter.strip_prefix(b"Q="))?;
     let (whole, decimals) = value.split_first()?;
     let decimals = match decimals.split_first() {

@@ -9,15 +9,16 @@ use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tower::{Service, ServiceBuilder};
 
 use super::phase::Life;
+use super::status;
 use super::threads::Threads;
 use crate::app::queue::Queue;
 use crate::app::service::fault_page;
@@ -29,6 +30,7 @@ use crate::net::listen::Listener;
 use crate::net::permits::{Permit, Permits};
 use crate::net::stream::{Stream, Timeouts};
 use crate::python::crew::Seats;
+use crate::semantics::accept::{Media, wants_html, weight_of};
 use crate::semantics::fault::Fault;
 use crate::stack::guard::GuardLayer;
 use crate::stack::observe::InFlight;
@@ -37,10 +39,12 @@ use crate::stack::probe;
 use crate::stack::route::FrontBody;
 use crate::stack::turns::Turns;
 use crate::sys::cgroup;
-use crate::sys::usage::usage;
+use crate::sys::usage::{host_name, usage};
 use crate::telemetry::exposition::{self, Levels};
 use crate::telemetry::log::DroppedLines;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::plain_text;
+use crate::telemetry::snapshot::snapshot;
 
 /// Enough for a scraper, a probe and somebody with a browser.
 const HEAD: HeadLimits = HeadLimits { request_line: 2048, header: 8192, headers: 16 * 1024, count: 64 };
@@ -54,11 +58,15 @@ const OPTIONS: conn::Options =
 const CONNECTIONS: usize = 64;
 
 const INDEX: &str = "\
-/metrics    what the server counts, as OpenMetrics text
-/-/live     200 while the process should go on, else 503
-/-/ready    200 while new requests should come here, else 503 and why not
-/-/threads the stacks of the Python threads, with the requests they are in
+/metrics        what the server counts, as text for scrapers
+/-/live         200 while the process should go on, else 503
+/-/ready        200 while new requests should come here, else 503 and why not
+/-/threads      the stacks of the Python threads, with the requests they are in
+/-/status.json  what the status page shows, which a browser finds here
 ";
+
+const OPENMETRICS: Media = Media { kind: "application", subtype: "openmetrics-text", version: "1.0.0" };
+const PLAIN: Media = Media { kind: "text", subtype: "plain", version: "0.0.4" };
 
 /// Where the port looks for its answers.
 pub struct Sources {
@@ -72,14 +80,18 @@ pub struct Sources {
     /// The interpreter's version.
     pub python: Arc<str>,
     pub threads: Arc<Threads>,
+    /// When the server began.
+    pub began: Instant,
 }
 
 impl Sources {
     /// What is so at this moment. Reads `/proc`, so not for the IO thread.
     fn levels(&self) -> Levels {
         let (busy, _) = self.seats.busy();
-        let limits = cgroup::limits();
         Levels {
+            phase: self.life.phase().word(),
+            not_ready: self.life.ready().err(),
+            not_live: self.life.live().err(),
             in_flight: self.in_flight.count() as u64,
             queue_depth: self.queue.depth() as u64,
             queue_capacity: self.queue.capacity() as u64,
@@ -91,12 +103,16 @@ impl Sources {
             buffer_limit_bytes: self.budget.limit(),
             spooled_bytes: self.budget.spooled(),
             log_lines_dropped: self.dropped_lines.count(),
-            cpu_limit: limits.cpus,
-            memory_limit: limits.memory,
             memory_used: cgroup::memory_used(),
             python: Arc::clone(&self.python),
             usage: usage(),
+            limits: cgroup::limits(),
         }
+    }
+
+    /// For the status page. As [`Self::levels`] not for the IO thread.
+    fn snapshot(&self) -> String {
+        snapshot(&self.metrics, &self.levels(), host_name().as_deref(), self.began.elapsed())
     }
 }
 
@@ -129,7 +145,7 @@ impl Admin {
 
     async fn answer(self, request: Request<Incoming>) -> Response<FrontBody> {
         let (method, path) = (request.method(), request.uri().path());
-        if !matches!(path, "/" | "/metrics" | "/-/live" | "/-/ready" | "/-/threads") {
+        if !matches!(path, "/" | "/metrics" | "/-/live" | "/-/ready" | "/-/threads" | "/-/status.json") {
             return probe::plain(StatusCode::NOT_FOUND, method, "404 Not Found\n".to_owned());
         }
         if !probe::is_read(method) {
@@ -139,20 +155,49 @@ impl Admin {
         match path {
             "/-/live" => probe::state(method, "live", sources.life.live()),
             "/-/ready" => probe::state(method, "ready", sources.life.ready()),
-            "/" => probe::plain(StatusCode::OK, method, INDEX.to_owned()),
+            "/" if wants_html(request.headers()) => by_accept(status::page(method)),
+            "/" => by_accept(probe::plain(StatusCode::OK, method, INDEX.to_owned())),
             "/-/threads" => probe::plain(StatusCode::OK, &method.clone(), sources.threads.tell().await),
+            "/-/status.json" => off_thread(&method.clone(), JSON, move || sources.snapshot()).await,
             _ => {
                 let scrape = move || exposition::scrape(&sources.metrics, sources.levels());
-                let Ok(text) = tokio::task::spawn_blocking(scrape).await else {
-                    return fault_page(&Fault::internal()).map(FrontBody::App);
-                };
-                let mut response = probe::plain(StatusCode::OK, method, text);
-                let content_type = HeaderValue::from_static(exposition::CONTENT_TYPE);
-                response.headers_mut().insert(header::CONTENT_TYPE, content_type);
-                response
+                let method = method.clone();
+                by_accept(if wants_openmetrics(request.headers()) {
+                    off_thread(&method, exposition::CONTENT_TYPE, scrape).await
+                } else {
+                    off_thread(&method, plain_text::CONTENT_TYPE, move || plain_text::from_openmetrics(&scrape())).await
+                })
             }
         }
     }
+}
+
+const JSON: &str = "application/json";
+
+/// A text that takes a moment to make, such as for reading `/proc`.
+async fn off_thread(
+    method: &Method,
+    content_type: &'static str,
+    make: impl FnOnce() -> String + Send + 'static,
+) -> Response<FrontBody> {
+    let Ok(text) = tokio::task::spawn_blocking(make).await else {
+        return fault_page(&Fault::internal()).map(FrontBody::App);
+    };
+    let mut response = probe::plain(StatusCode::OK, method, text);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// OpenMetrics, which a plain GET must get, unless the client would rather have the older text. So would a browser, which
+/// shows that and saves the other to a file.
+fn wants_openmetrics(headers: &HeaderMap) -> bool {
+    !wants_html(headers) && weight_of(headers, OPENMETRICS) >= weight_of(headers, PLAIN)
+}
+
+/// RFC 9110 §12.5.5: says that the choice was made by `Accept`.
+fn by_accept(mut response: Response<FrontBody>) -> Response<FrontBody> {
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+    response
 }
 
 impl Serve for Admin {

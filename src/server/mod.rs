@@ -10,6 +10,7 @@ pub mod front;
 pub mod healthcheck;
 pub mod limits;
 pub mod phase;
+pub mod status;
 pub mod threads;
 
 use std::convert::Infallible;
@@ -17,7 +18,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use pyo3::prelude::*;
@@ -272,6 +273,7 @@ fn wire(resolved: &Resolved, python: Arc<str>, flush: &log::Flush, tell: &mpsc::
         dropped_lines: flush.dropped(),
         python,
         threads: Arc::clone(&threads),
+        began: Instant::now(),
     });
     let follow = Follow {
         host: resolved.host.clone(),

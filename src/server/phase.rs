@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::app::queue::Queue;
 use crate::python::ready_hook::ReadyHook;
 use crate::stack::probe::State;
+use crate::telemetry::exposition::PHASES;
 
 /// The parts of a server's life, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,14 @@ pub enum Phase {
     Draining,
     /// They are; Python ends its threads and runs its hooks.
     Stopped,
+}
+
+impl Phase {
+    /// Its word, one of `telemetry`'s `PHASES`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        PHASES[self as usize]
+    }
 }
 
 /// A queue that was full for less than this had a burst, which the pod can do with; and one that sheds for longer should have

@@ -10,6 +10,7 @@ pub mod fd;
 pub mod init;
 pub mod local_time;
 pub mod process;
+pub mod random;
 pub mod signals;
 pub mod thread;
 pub mod usage;

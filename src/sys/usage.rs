@@ -34,6 +34,12 @@ pub fn usage() -> Usage {
     }
 }
 
+/// What this machine calls itself; in Kubernetes the name of the pod.
+#[must_use]
+pub fn host_name() -> Option<String> {
+    read("/proc/sys/kernel/hostname").map(|name| name.trim_end().to_owned())
+}
+
 /// The fields of `/proc/self/stat` that matter here.
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {

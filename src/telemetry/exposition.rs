@@ -1,9 +1,8 @@
-//! The metrics as others read them: the one definition of each family, the text of a scrape (OpenMetrics 1.0), and
-//! docs/metrics.md.
+//! The metrics as others read them: the one definition of each family, and the text of a scrape (OpenMetrics 1.0).
 //!
-//! Called by `server` for a scrape, off the IO thread, and by a test that compares the page. Keeps nothing.
+//! Called by `server` for a scrape, off the IO thread; `reference` makes the documentation of it. Keeps nothing.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,16 +12,24 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeCounterValue, EncodeG
 use prometheus_client::metrics::MetricType::{self, Counter, Gauge, Histogram, Info};
 use prometheus_client::registry::{Registry, Unit};
 
-use super::metrics::{self, BOUNDS, CLIENT_GONE, METHODS, Metrics};
-use super::reasons::REASONS;
+use super::metrics::{self, BOUNDS, Metrics};
+use crate::sys::cgroup::CgroupLimits;
 use crate::sys::usage::Usage;
 
 /// `Content-Type` of a scrape.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// The parts of a server's life, in order.
+pub const PHASES: [&str; 4] = ["booting", "ready", "draining", "stopped"];
+
 /// What is not counted but known elsewhere, read for one scrape.
 #[derive(Clone, Debug, Default)]
 pub struct Levels {
+    /// One of [`PHASES`].
+    pub phase: &'static str,
+    /// Why readiness and liveness probes fail, if they do.
+    pub not_ready: Option<&'static str>,
+    pub not_live: Option<&'static str>,
     pub in_flight: u64,
     pub queue_depth: u64,
     pub queue_capacity: u64,
@@ -35,19 +42,26 @@ pub struct Levels {
     pub spooled_bytes: u64,
     pub log_lines_dropped: u64,
     /// What the container may use, and uses, where that is known.
-    pub cpu_limit: Option<f64>,
-    pub memory_limit: Option<u64>,
     pub memory_used: Option<u64>,
     /// The running interpreter's version, such as 3.13.1.
     pub python: Arc<str>,
     pub usage: Usage,
+    /// What the container may use.
+    pub limits: CgroupLimits,
 }
 
 /// A family of samples: which, what it is, its name without unit and suffix, its unit, its labels, its meaning.
-struct Family(Metric, MetricType, &'static str, Option<Unit>, &'static [&'static str], &'static str);
+pub(super) struct Family(
+    pub(super) Metric,
+    pub(super) MetricType,
+    pub(super) &'static str,
+    pub(super) Option<Unit>,
+    pub(super) &'static [&'static str],
+    pub(super) &'static str,
+);
 
 /// A word for each family; [`Scrape`] knows where each has its values.
-enum Metric {
+pub(super) enum Metric {
     Requests,
     Durations,
     InFlight,
@@ -68,10 +82,12 @@ enum Metric {
     Spooled,
     StaticHits,
     LogLinesDropped,
+    Ready,
+    Life,
+    Build,
     CpuLimit,
     MemoryLimit,
     MemoryUsed,
-    Build,
     Cpu,
     Resident,
     OpenFds,
@@ -84,7 +100,7 @@ const BYTES: Option<Unit> = Some(Unit::Bytes);
 const SECONDS: Option<Unit> = Some(Unit::Seconds);
 
 /// Every family, in the order of a scrape.
-static FAMILIES: [Family; 29] = [
+pub(super) static FAMILIES: [Family; 31] = [
     Family(
         M::Requests,
         Counter,
@@ -140,8 +156,18 @@ static FAMILIES: [Family; 29] = [
         &[],
         "Log lines lost because nobody took them from standard output",
     ),
-    Family(M::CpuLimit, Gauge, "monopod_cpu_limit", None, &[], "CPUs that the container may use"),
-    Family(M::MemoryLimit, Gauge, "monopod_memory_limit", BYTES, &[], "Memory that the container may use"),
+    Family(M::Ready, Gauge, "monopod_ready", None, &[], "Whether the readiness probe succeeds: 1, else 0"),
+    Family(M::Life, Gauge, "monopod_life", None, &["phase"], "Which phase the server is in: 1, the others 0"),
+    Family(M::Build, Info, "monopod_build", None, &["version", "python"], "This server, and the Python it runs"),
+    Family(M::CpuLimit, Gauge, "monopod_cpu_limit", None, &[], "CPUs the process may use, possibly a fraction"),
+    Family(
+        M::MemoryLimit,
+        Gauge,
+        "monopod_memory_limit",
+        BYTES,
+        &[],
+        "Bytes of memory the container may use, where that is limited",
+    ),
     Family(
         M::MemoryUsed,
         Gauge,
@@ -150,7 +176,6 @@ static FAMILIES: [Family; 29] = [
         &[],
         "Memory that counts against the limit, without file pages that can be dropped",
     ),
-    Family(M::Build, Info, "monopod_build", None, &["version", "python"], "This server, and the Python it runs"),
     Family(M::Cpu, Counter, "process_cpu", SECONDS, &[], "User and system time of the process"),
     Family(M::Resident, Gauge, "process_resident_memory", BYTES, &[], "Resident memory of the process"),
     Family(M::OpenFds, Gauge, "process_open_fds", None, &[], "Open file descriptors"),
@@ -160,7 +185,7 @@ static FAMILIES: [Family; 29] = [
 
 impl Family {
     /// The name of its samples; a histogram's have suffixes of their own.
-    fn sample_name(&self) -> String {
+    pub(super) fn sample_name(&self) -> String {
         let Self(_, kind, name, unit, ..) = self;
         let unit = unit.as_ref().map(|unit| format!("_{}", unit.as_str())).unwrap_or_default();
         let suffix = match kind {
@@ -170,6 +195,12 @@ impl Family {
         };
         format!("{name}{unit}{suffix}")
     }
+}
+
+/// The name of the samples of the family that the text calls so.
+pub(super) fn sample_name(family: &str) -> Option<String> {
+    let names = FAMILIES.iter().map(Family::sample_name);
+    names.into_iter().find(|name| name.strip_suffix("_total").or(name.strip_suffix("_info")).unwrap_or(name) == family)
 }
 
 /// The text of one scrape.
@@ -218,6 +249,16 @@ impl Scrape {
                 let python: &str = &levels.python;
                 out.samples()?.encode_info(&[("version", env!("CARGO_PKG_VERSION")), ("python", python)])
             }
+            M::Life => {
+                let mut samples = out.samples()?;
+                PHASES.into_iter().try_for_each(|phase| {
+                    let is = u64::from(phase == levels.phase);
+                    samples.encode_family(&[("phase", phase)])?.encode_gauge(&is)
+                })
+            }
+            M::Ready => out.gauge(Some(u64::from(levels.not_ready.is_none()))),
+            M::CpuLimit => out.gauge(levels.limits.cpus),
+            M::MemoryLimit => out.gauge(levels.limits.memory),
             M::Faults => out.counters("reason", counts.faults()),
             M::DroppedHeaders => out.counters("kind", counts.dropped_headers()),
             M::Accepted => out.counter(counts.connections().1),
@@ -237,8 +278,6 @@ impl Scrape {
             M::Connections => out.gauge(Some(counts.connections().0)),
             M::Buffer => out.gauge(Some(levels.buffer_bytes)),
             M::BufferLimit => out.gauge(Some(levels.buffer_limit_bytes)),
-            M::CpuLimit => out.gauge(levels.cpu_limit),
-            M::MemoryLimit => out.gauge(levels.memory_limit),
             M::MemoryUsed => out.gauge(levels.memory_used),
             M::Resident => out.gauge(usage.resident),
             M::OpenFds => out.gauge(usage.open_fds),
@@ -290,67 +329,8 @@ fn histogram(samples: &mut MetricEncoder, durations: &metrics::Histogram) -> fmt
 }
 
 /// Upper bounds in seconds.
-fn bounds() -> impl Iterator<Item = f64> {
+pub(super) fn bounds() -> impl Iterator<Item = f64> {
     BOUNDS.iter().map(|micros| Duration::from_micros(*micros).as_secs_f64())
-}
-
-const INTRO: &str = "\
-# Metrics
-
-What monopod counts about itself. The [admin port](admin-port.md) answers `/metrics` with it, as text of
-[OpenMetrics](https://prometheus.io/docs/specs/om/open_metrics_spec/) 1.0. Counters begin with 0 at the start of the
-process; what the admin port answers is in none of them. Names, labels and reasons are part of the interface: they change
-with an entry in the changelog.
-
-| name | type | unit | labels | meaning |
-|---|---|---|---|---|
-";
-
-/// The page, in Markdown: every family, and the values of their labels.
-#[must_use]
-pub fn reference() -> String {
-    let mut page = INTRO.to_owned();
-    for family in &FAMILIES {
-        let Family(_, kind, _, unit, labels, meaning) = family;
-        let unit = unit.as_ref().map_or("–", Unit::as_str);
-        let labels: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
-        let labels = if labels.is_empty() { "–".to_owned() } else { labels.join(", ") };
-        let _ = writeln!(page, "| `{}` | {} | {unit} | {labels} | {meaning} |", family.sample_name(), kind.as_str());
-    }
-    let methods: Vec<String> = METHODS.iter().map(|method| format!("`{method}`")).collect();
-    let bounds: Vec<String> = bounds().map(|bound| bound.to_string()).collect();
-    let _ = write!(
-        page,
-        "
-## Labels
-
-`method` is one of {}.
-The last stands for any other method, and for requests whose head was refused.
-
-`status` is that of the answer. A request whose client left before there was one counts as {CLIENT_GONE}. What a client
-leaves later keeps its status, and counts as a fault.
-
-`phase` is a part of a request's time. `queue`: waiting for a thread, until one took it or its time was up. `app`: from
-there to the head of the application's answer. `total`: from the complete head of the request, its body included, until
-the last byte of the answer was handed to the connection or the client was gone; it counts every request, static files
-too. The buckets reach to
-{} seconds, and beyond.
-
-`kind` of a dropped header: `underscore` for a name with `_`, which the application could not tell from the same name with
-`-`; `proxy` for `Proxy` (CVE-2016-5385).
-
-`reason` is also the `reason` of the request's access record:
-
-| reason | meaning |
-|---|---|
-",
-        methods.join(", "),
-        bounds.join(", ")
-    );
-    for (word, meaning) in REASONS {
-        let _ = writeln!(page, "| `{word}` | {meaning} |");
-    }
-    page
 }
 
 #[cfg(test)]
@@ -383,15 +363,6 @@ mod tests {
             let family_name = family_name.trim_end_matches("_total").trim_end_matches("_info").to_owned();
             assert!(!seen.contains(&family_name), "two families {family_name}");
             seen.push(family_name);
-        }
-    }
-
-    #[test]
-    fn reasons_are_different_kebab_words() {
-        for (at, (word, meaning)) in REASONS.iter().enumerate() {
-            assert!(word.chars().all(|c| c.is_ascii_lowercase() || c == '-'), "{word}");
-            assert!(!meaning.ends_with('.') && !meaning.contains('|'), "{word}: {meaning}");
-            assert!(REASONS[..at].iter().all(|(other, _)| other != word), "{word} twice");
         }
     }
 

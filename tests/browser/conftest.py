@@ -14,6 +14,7 @@ from playwright.sync_api import sync_playwright
 
 from browser import Browser
 from django_site import Site
+from gate import Gate
 from server import Server, the_face
 
 
@@ -34,3 +35,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 def server(site: Site) -> Iterator[Server]:
     with Server(the_face("binary"), None, cwd=site.project, env={**site.env, "DJANGO_DEBUG": "0"}) as server:
         yield server
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    gate = Gate()
+    yield gate
+    gate.close()

@@ -32,7 +32,7 @@ class Tab:
         self.page = context.new_page()
         self.complaints: list[str] = []
         self.fetches: list[Fetch] = []
-        self._base = base
+        self.base = base
         self._pending: dict[str, Fetch] = {}
         self.page.on("console", self._console)
         self.page.on("pageerror", self._page_error)
@@ -46,7 +46,7 @@ class Tab:
     def visit(self, path: str) -> list[Fetch]:
         """Load a page and all it wants; what was fetched for it."""
         before = len(self.fetches)
-        self.page.goto(self._base + path)
+        self.page.goto(self.base + path)
         return self._settled(before)
 
     def reload(self) -> list[Fetch]:

@@ -202,10 +202,10 @@ class Server:
         """A connection to the admin port."""
         return Connection(socket.create_connection(("127.0.0.1", self.admin_port), TIMEOUT))
 
-    def ask_admin(self, target: str, method: str = "GET") -> Answer:
+    def ask_admin(self, target: str, method: str = "GET", headers: Headers = ()) -> Answer:
         """One request to the admin port."""
         with self.connect_admin() as connection:
-            return connection.ask(target, method)
+            return connection.ask(target, method, headers)
 
     def refuses(self) -> bool:
         """Whether a new connection is refused, or reset because the listener closed that very moment."""

@@ -15,7 +15,11 @@ from server import Face, Server, Starter, await_true
 from wire import TIMEOUT, Answer, Connection
 
 ADMIN = ("--admin-bind", "127.0.0.1:0")
-PATHS = ("/", "/metrics", "/-/live", "/-/ready", "/-/threads")
+PATHS = ("/", "/metrics", "/-/live", "/-/ready", "/-/threads", "/-/status.json")
+OTHER_KINDS = {
+    "/metrics": "application/openmetrics-text; version=1.0.0; charset=utf-8",
+    "/-/status.json": "application/json",
+}
 # An answer that waited for a thread would never come; one that did not is there in milliseconds.
 AT_ONCE = 2.0
 
@@ -50,9 +54,8 @@ def test_head_is_get_without_the_body(server: Server, path: str) -> None:
     assert get.body
     for answer in (get, head):
         assert answer.get("cache-control") == "no-store"
-        kind = "application/openmetrics-text; version=1.0.0" if path == "/metrics" else "text/plain"
-        assert answer.get("content-type") == f"{kind}; charset=utf-8"
-    if path != "/metrics":
+        assert answer.get("content-type") == OTHER_KINDS.get(path, "text/plain; charset=utf-8")
+    if path not in OTHER_KINDS:
         assert head.get("content-length") == get.get("content-length") == str(len(get.body))
 
 

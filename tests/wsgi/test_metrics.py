@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+from prometheus_client.parser import text_string_to_metric_families as prometheus
 
 from gate import Gate
 from samples import Samples, scrape
@@ -261,6 +264,89 @@ def test_headers_that_the_application_does_not_get(counted: Server) -> None:
     headers = [("X_Forged", "1"), ("Under_Score", "2"), ("Proxy", "3"), ("X-Fine", "4")]
     assert counted.ask("/hello", headers=headers).status == 200
     assert grown(counted, before, "monopod_dropped_headers_total") == {("underscore",): 2, ("proxy",): 1}
+
+
+OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+PLAIN = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        # OpenMetrics 1.0: a simple GET gets it.
+        (None, OPENMETRICS),
+        ("*/*", OPENMETRICS),
+        ("application/openmetrics-text", OPENMETRICS),
+        # Prometheus 2.42, 2.53 with protobuf, 3
+        (
+            (
+                "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+                "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+            ),
+            OPENMETRICS,
+        ),
+        (
+            (
+                "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.5,"
+                "application/openmetrics-text;version=1.0.0;q=0.4,application/openmetrics-text;version=0.0.1;q=0.3,"
+                "text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
+            ),
+            OPENMETRICS,
+        ),
+        (
+            (
+                "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+                "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
+                "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+            ),
+            OPENMETRICS,
+        ),
+        # vmagent, Datadog without its use_latest_spec, a scraper with the older format only
+        ("text/plain;version=0.0.4;q=1,*/*;q=0.1", PLAIN),
+        ("text/plain", PLAIN),
+        ("text/plain; version=0.0.4", PLAIN),
+        # A version that is not spoken here
+        ("application/openmetrics-text;version=9.0.0,text/plain;version=0.0.4;q=0.5", PLAIN),
+        # A browser, which would save the other to a file
+        ("text/html,application/xhtml+xml,*/*;q=0.8", PLAIN),
+    ],
+)
+def test_each_scraper_gets_the_format_that_it_reads(counted: Server, accept: str | None, kind: str) -> None:
+    answer = counted.ask_admin("/metrics", headers=[] if accept is None else [("Accept", accept)])
+    assert (answer.status, answer.get("content-type"), answer.get("vary")) == (200, kind, "accept")
+
+
+def test_both_formats_say_the_same(counted: Server) -> None:
+    texts = {
+        kind: counted.ask_admin("/metrics", headers=[("Accept", kind)]).body.decode()
+        for kind in (OPENMETRICS.partition(";")[0], "text/plain")
+    }
+    new = {family.name: family for family in openmetrics(texts["application/openmetrics-text"])}
+    old = {family.name: family for family in prometheus(texts["text/plain"])}
+    assert len(new) > 25
+    for name, family in new.items():
+        # The older parser knows no info, and strips `_total` itself.
+        other = old.pop(f"{name}_info" if family.type == "info" else name)
+        assert other.type == ("gauge" if family.type == "info" else family.type)
+        assert other.documentation == family.documentation
+        keys = [{(sample.name, *sorted(sample.labels.items())) for sample in one.samples} for one in (family, other)]
+        assert keys[0] == keys[1]
+    assert old == {}
+
+
+def test_every_family_is_in_the_documentation_with_its_labels(counted: Server) -> None:
+    page = (Path(__file__).parents[2] / "docs/metrics.md").read_text()
+    rows = re.findall(r"^\| `([a-z_]+)` \| (\w+) \| \S+ \| (.*?) \|", page, re.MULTILINE)
+    told = {name: (kind, set(re.findall(r"\w+", labels))) for name, kind, labels in rows}
+    counted.ask("/hello")
+    found = {}
+    for family in openmetrics(counted.ask_admin("/metrics").body.decode()):
+        suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
+        labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+        found[family.name + suffix] = (family.type, labels)
+    # Known only where the container has a limit.
+    assert told.keys() - found.keys() <= {"monopod_memory_limit_bytes"}
+    assert found == {name: told[name] for name in found}
 
 
 def test_the_process_and_its_build(counted: Server, face: Face) -> None:
