@@ -29,8 +29,8 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 export CARGO_TARGET_DIR := $(TARGET)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
-# `make PYTHON=…` is for scripts/setup, `make CHROMIUM=…` for scripts/test-browser.
-export PYTHON CHROMIUM
+# `make PYTHON=…` is for scripts/setup, the others for the script of their tests.
+export PYTHON CHROMIUM PROMETHEUS PROMTOOL
 # The environment of the shell must not reach the interpreters under test.
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV CONDA_PREFIX
 
@@ -67,7 +67,7 @@ run: binary $(EXAMPLE_VENV)/.ready ## serve the Django example on http://127.0.0
 	@exec $(BINARY) --chdir examples/django_site --venv $(EXAMPLE_VENV) --bind $(BIND)
 
 .PHONY: test
-test: lint test-rust test-wsgi test-pythons test-browser test-container ## everything CI runs: lint, cargo test, pytest over binary and wheel, a browser, containers
+test: lint test-rust test-wsgi test-pythons test-browser test-prometheus test-container ## everything CI runs: lint, cargo test, pytest over binary and wheel, a browser, Prometheus, containers
 	@echo "All passed."
 
 .PHONY: fmt
@@ -149,6 +149,11 @@ test-pythons: $(PYTHON_FILE) ## build for every Python from 3.10 to 3.13 on this
 test-browser: binary $(TEST_VENV)/.browser ## the Django example in Chromium, screenshots in target/browser (CHROMIUM=…)
 	$(stage) "browser" scripts/test-browser env MONOPOD_BINARY=$(BINARY) \
 		$(TEST_VENV)/bin/python -m pytest tests/browser $(ARGS)
+
+.PHONY: test-prometheus
+test-prometheus: binary $(TEST_VENV)/.ready ## alerts and dashboard in a real Prometheus (PROMETHEUS=… PROMTOOL=…)
+	$(stage) "Prometheus" scripts/test-prometheus env MONOPOD_BINARY=$(BINARY) \
+		$(TEST_VENV)/bin/python -m pytest tests/prometheus $(ARGS)
 
 .PHONY: test-container
 test-container: $(IMAGE_PARTS)/.debug $(TEST_VENV)/.ready ## the image, and promises kept in containers, by Docker

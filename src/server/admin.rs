@@ -80,6 +80,8 @@ pub struct Sources {
     /// The interpreter's version.
     pub python: Arc<str>,
     pub threads: Arc<Threads>,
+    /// `--max-connections`.
+    pub connections_max: usize,
     /// When the server began.
     pub began: Instant,
 }
@@ -99,6 +101,7 @@ impl Sources {
             threads_streaming: self.seats.overdue().streams() as u64,
             threads_stuck: self.seats.overdue().stuck() as u64,
             threads_max: self.seats.threads() as u64,
+            connections_max: self.connections_max as u64,
             buffer_bytes: self.budget.used(),
             buffer_limit_bytes: self.budget.limit(),
             spooled_bytes: self.budget.spooled(),

@@ -273,6 +273,7 @@ fn wire(resolved: &Resolved, python: Arc<str>, flush: &log::Flush, tell: &mpsc::
         dropped_lines: flush.dropped(),
         python,
         threads: Arc::clone(&threads),
+        connections_max: limits.max_connections,
         began: Instant::now(),
     });
     let follow = Follow {

@@ -17,8 +17,8 @@ What monopod counts about itself. The [admin port](admin-port.md) answers `/metr
 [OpenMetrics](https://prometheus.io/docs/specs/om/open_metrics_spec/) 1.0; to who prefers it (`Accept: text/plain`, as
 VictoriaMetrics and browsers do), in Prometheus' older text format 0.0.4. Counters begin with 0 at the
 start of the process; what the admin port answers is in none of them. Names, labels and reasons are part of the
-interface: they change with an entry in the changelog. A Grafana dashboard and alert rules for them are in
-[examples/kubernetes](../examples/kubernetes).
+interface: they change with an entry in the changelog. [examples/kubernetes](../examples/kubernetes) has a
+Grafana dashboard and [alert rules](alerts.md) for them.
 
 | name | type | unit | labels | meaning |
 |---|---|---|---|---|

@@ -46,7 +46,7 @@ pub fn snapshot(metrics: &Metrics, levels: &Levels, host: Option<&str>, uptime: 
             "streaming": levels.threads_streaming,
             "stuck": levels.threads_stuck,
         },
-        "connections": { "open": open, "accepted": accepted },
+        "connections": { "open": open, "max": levels.connections_max, "accepted": accepted },
         "bodies": {
             "request_bytes": metrics.request_bytes.get(),
             "response_bytes": metrics.response_bytes.get(),
