@@ -232,6 +232,42 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_that_is_replaced_meanwhile_is_read_as_a_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |path: &str| dir.path().join(path);
+        // As the kubelet does it: new files, a new link in the place of the old one, and away with the old files.
+        let replace = |number: usize| {
+            std::fs::create_dir(at(&format!("..{number}"))).unwrap();
+            for name in ["A", "B", "C", "D"] {
+                std::fs::write(at(&format!("..{number}/{name}")), number.to_string()).unwrap();
+            }
+            symlink(format!("..{number}"), at("..data_tmp")).unwrap();
+            std::fs::rename(at("..data_tmp"), at("..data")).unwrap();
+            drop(std::fs::remove_dir_all(at(&format!("..{}", number - 1))));
+        };
+        for name in ["A", "B", "C", "D"] {
+            symlink(format!("..data/{name}"), at(name)).unwrap();
+        }
+        replace(1);
+        std::thread::scope(|scope| {
+            let swaps = scope.spawn(|| {
+                for number in 2..300 {
+                    replace(number);
+                    std::thread::sleep(std::time::Duration::from_millis(1));
+                }
+            });
+            while !swaps.is_finished() {
+                let mut variables = Variables::default();
+                variables.read_dir(dir.path()).unwrap();
+                let first = variables.get("A");
+                assert!(
+                    variables.iter().count() == 4 && variables.iter().all(|one| Some(one.value.as_os_str()) == first)
+                );
+            }
+        });
+    }
+
+    #[test]
     fn the_later_counts() {
         let mut variables = Variables::default();
         for text in ["B=1", "A=1", "B=2"] {

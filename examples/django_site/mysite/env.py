@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -25,6 +27,33 @@ def words(name: str, *, default: list[str]) -> list[str]:
     """A comma-separated list; blank means unset."""
     value = os.environ.get(name, "")
     return [word.strip() for word in value.split(",") if word.strip()] or default
+
+
+def database(name: str) -> dict[str, Any] | None:
+    """The database of a URL: postgresql://user:password@host:port/name, or sqlite:////path; blank means unset.
+
+    The URL has a password, so a refusal does not quote it.
+    """
+    value = os.environ.get(name, "").strip()
+    if not value:
+        return None
+    url = urlsplit(value)
+    path = unquote(url.path.removeprefix("/"))
+    if url.scheme == "sqlite" and path:
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": path}
+    if url.scheme not in ("postgres", "postgresql") or not path:
+        raise ImproperlyConfigured(f"{name} is none of postgresql://user:password@host:port/name and sqlite:////path.")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": path,
+        "USER": unquote(url.username or ""),
+        "PASSWORD": unquote(url.password or ""),
+        "HOST": url.hostname or "",
+        "PORT": url.port or "",
+        # One connection per thread, kept between requests, and looked at before each.
+        "CONN_MAX_AGE": 600,
+        "CONN_HEALTH_CHECKS": True,
+    }
 
 
 def secret(name: str, path: Path) -> str:

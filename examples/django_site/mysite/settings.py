@@ -61,7 +61,8 @@ TEMPLATES = [
 ]
 
 DATABASES = {
-    "default": {
+    "default": env.database("DATABASE_URL")
+    or {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": DATA_DIR / "db.sqlite3",
         # One connection per thread, kept between requests.
