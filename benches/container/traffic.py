@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 ANSWER_WITHIN = 20.0
-CONNECT_WITHIN = 5.0
+CONNECT_WITHIN = 2.0
 PAUSE = 0.05
 """Between two requests of a client, on average."""
 

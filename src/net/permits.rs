@@ -110,6 +110,22 @@ impl Permits {
         }
     }
 
+    /// Asks the connections to close that have been idle between two requests for so long.
+    pub fn dismiss(&self, idle: Duration) {
+        for connection in self.open.lock().connections.values() {
+            if connection.idle_since().is_some_and(|since| since.elapsed() >= idle) {
+                connection.turns.ask_to_leave();
+                connection.waker.wake_by_ref();
+            }
+        }
+    }
+
+    /// Waits until no connection is open; nobody else may wait for a permit by then.
+    pub async fn all_back(&self) {
+        let all = u32::try_from(self.most.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
+        drop(self.free.acquire_many(all).await);
+    }
+
     fn permit(self: &Arc<Self>, held: OwnedSemaphorePermit) -> Permit {
         Permit { permits: Arc::clone(self), registered: None, _held: held }
     }

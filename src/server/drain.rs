@@ -15,6 +15,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::cut_off::Remains;
+use crate::net::permits::Permits;
 use crate::sys::process::exit_now;
 use crate::telemetry::log::Flush;
 
@@ -84,6 +85,24 @@ pub fn live_through_others() -> io::Result<()> {
 /// The time that Python may take after `--graceful-timeout` for threads and `atexit` hooks. With the default of 25 s
 /// the process is gone within Kubernetes' 30 s (`terminationGracePeriodSeconds`).
 const FINISH: Duration = Duration::from_secs(4);
+
+/// How long a connection that was busy a moment ago may still bring a request, and a new one its first: one that is on its
+/// way while the connection is closed gets no answer, and its client cannot know what became of it (RFC 9112 §9.3.1).
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Waits after `SIGTERM` until connections have had their last answer, which tells them to close; for `LINGER` at most, and
+/// not for those that have been idle for longer. The listeners are closed by then. True: a second signal came.
+pub async fn linger(permits: &Permits, deadline: Instant, signals: &mut Signals) -> bool {
+    permits.dismiss(LINGER);
+    tokio::select! {
+        () = permits.all_back() => false,
+        () = sleep_until(deadline.min(Instant::now() + LINGER)) => false,
+        name = signals.next() => {
+            tracing::warn!(signal = name, reason = "second-signal", "stopping at once");
+            true
+        }
+    }
+}
 
 /// Goes on as before for `delay`, for the sake of balancers that have not heard yet; until `deadline` at most, and as long
 /// as somebody accepts. True: a second signal came.

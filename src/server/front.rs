@@ -198,7 +198,7 @@ async fn serve(wiring: Wiring, ready: Ready, signals: &mut Signals) -> io::Resul
     let Some(connections) = Arc::into_inner(connections) else {
         return Err(io::Error::other("a listener outlived its loop"));
     };
-    if insisted {
+    if insisted || name == Some(drain::SIGTERM) && drain::linger(&permits, deadline, signals).await {
         return Ok((Ended::Now, signalled));
     }
     let remains = Remains { front, queue: wiring.queue, threads: wiring.threads, permits };

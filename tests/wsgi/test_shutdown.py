@@ -106,6 +106,20 @@ def test_idle_connections_do_not_delay(start: Starter) -> None:
         assert untouched.is_closed()
 
 
+def test_a_request_on_its_way_while_the_listeners_close_is_answered(start: Starter) -> None:
+    server = start("lab:application")
+    with server.connect() as kept, server.connect() as untouched:
+        assert kept.ask("/hello").status == 200
+        server.send_signal(signal.SIGTERM)
+        await_true(server.refuses, "new connections are refused")
+        for client in (kept, untouched):
+            answer = client.ask("/hello")
+            assert (answer.status, answer.get("connection")) == (200, "close")
+            assert client.is_closed()
+        # And nobody is waited for any longer.
+        assert server.exit_code() == 0
+
+
 def test_a_request_that_never_ends_is_cut_off(start: Starter, gate: Gate) -> None:
     server = start("lab:application", "--graceful-timeout", "500ms")
     with server.connect() as client:
