@@ -13,7 +13,7 @@ use crate::config::error::StartError;
 /// The CPython this binary is linked with, such as `3.11`.
 pub const VERSION: &str = env!("MONOPOD_PYTHON_VERSION");
 
-/// The directory of the libpython it is linked with, below that installation's prefix.
+/// The directory of the libpython it was linked with, below that installation's prefix.
 const LIBRARY_DIR: &str = env!("MONOPOD_PYTHON_LIBRARY_DIR");
 
 /// The python executable of the environment to use; `None`: libpython's own defaults.
@@ -82,18 +82,30 @@ fn minor_of(version: &str) -> Option<String> {
 /// The first `pythonX.Y` of our version, else `python3`, on PATH. Another version there is not an error, as nobody
 /// named it: libpython finds its own standard library.
 fn on_path(path: &OsStr) -> Option<PathBuf> {
+    let library = loaded_library(&std::fs::read_to_string("/proc/self/maps").unwrap_or_default())
+        .unwrap_or_else(|| LIBRARY_DIR.into());
     for name in [format!("python{VERSION}"), "python3".to_owned()] {
         let found = std::env::split_paths(path).map(|dir| dir.join(&name)).find(|file| file.is_file());
         if let Some(python) = found
             && let Some(said) = ask(&python)
             && said.version == VERSION
             // Another build of the same version has other extension modules in its standard library.
-            && Path::new(LIBRARY_DIR).starts_with(&said.prefix)
+            && library.starts_with(said.prefix.canonicalize().unwrap_or(said.prefix))
         {
             return Some(said.executable);
         }
     }
     None
+}
+
+/// The libpython this process runs with, by its memory map (proc_pid_maps(5)): a binary that was copied into an image finds
+/// another one there than it was linked with. None where libpython is a part of the binary.
+fn loaded_library(maps: &str) -> Option<PathBuf> {
+    let name = format!("libpython{VERSION}");
+    let paths = maps.lines().filter_map(|line| line.find('/').map(|at| Path::new(&line[at..])));
+    let mut libraries =
+        paths.filter(|path| path.file_name().and_then(OsStr::to_str).is_some_and(|file| file.starts_with(&name)));
+    libraries.next().map(Path::to_owned)
 }
 
 struct Said {
@@ -155,6 +167,18 @@ mod tests {
         assert_eq!(found(Some("option"), &env), dir.path().join("option/bin/python"));
         assert_eq!(found(None, &env), dir.path().join("activated/bin/python"));
         assert_eq!(found(None, &none), dir.path().join(".venv/bin/python"));
+    }
+
+    #[test]
+    fn the_library_in_use_is_in_the_memory_map() {
+        let line = |path: &str| format!("7f0000000000-7f0000100000 r-xp 00000000 fe:01 4711      {path}\n");
+        let maps = |paths: &[&str]| paths.iter().map(|path| line(path)).collect::<String>();
+        let library = format!("/usr/lib/x86_64-linux-gnu/libpython{VERSION}.so.1.0");
+        let found = |paths: &[&str]| loaded_library(&maps(paths));
+        assert_eq!(found(&["", "[heap]", "/usr/lib/libc.so.6", &library, &library]), Some(library.clone().into()));
+        assert_eq!(found(&["/usr/local/bin/monopod", "/usr/lib/libpython2.7.so.1.0", "[stack]"]), None);
+        let here = loaded_library(&std::fs::read_to_string("/proc/self/maps").unwrap());
+        assert!(here.is_none_or(|path| path.is_absolute()));
     }
 
     #[test]
