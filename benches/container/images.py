@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from container import DockerError, docker
+from containers import DockerError, docker
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "examples/django_site"

@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Callable
 
-from container import Container
+from containers import Container
 from wire import TIMEOUT, Answer, Connection
 
 MAIN, ADMIN = 8000, 9191

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-import container
+import containers
 import images
 from ask import Run
-from container import Container, docker
+from containers import Container, docker
 
 HERE = Path(__file__).parent
 REQUIRED = (images.SITE, images.ROOT / "examples/flask_hello", HERE / "lab")
@@ -23,7 +23,7 @@ REQUIRED = (images.SITE, images.ROOT / "examples/flask_hello", HERE / "lab")
 @pytest.fixture(scope="session", autouse=True)
 def _swept() -> Iterator[None]:
     yield
-    container.sweep()
+    containers.sweep()
 
 
 @pytest.fixture(scope="session")
@@ -63,6 +63,6 @@ def run() -> Iterator[Run]:
 @pytest.fixture
 def volume() -> Iterator[str]:
     """A named volume, empty; what is mounted at /data takes the image's owner of it."""
-    name = docker("volume", "create", "--label", container.LABEL)
+    name = docker("volume", "create", "--label", containers.LABEL)
     yield name
     docker("volume", "rm", "--force", name, check=False)

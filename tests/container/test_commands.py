@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from ask import Run, text
-from container import once
+from containers import once
 
 ADD = "import tasks; print(tasks.add.delay(20, 22).get(timeout=60))"
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from ask import Run
-from container import Container, DockerError, docker, once
+from containers import Container, DockerError, docker, once
 
 # What the promise names; --ulimit comes with `started`.
 HARDENED = (

@@ -11,7 +11,7 @@ import pytest
 
 import images
 from ask import Run, text
-from container import Container, DockerError, docker, once
+from containers import Container, DockerError, docker, once
 
 PAGE = images.ROOT / "docs/image.md"
 FLASK = images.ROOT / "examples/flask_hello"
@@ -41,12 +41,16 @@ def test_the_recipes_of_the_page_make_images_that_serve(
     recipe = recipe.replace("--from=monopod ", f"--from={monopod} ")
     context = tmp_path / "project"
     shutil.copytree(FLASK, context, ignore=shutil.ignore_patterns("data", "__pycache__"))
+    with (context / "app.py").open("a") as file:
+        file.write("\nimport sys\nprint('interpreter:', sys.executable)\n")
     image = images.build(f"monopod-test/recipe-{len(first)}", context, dockerfile=recipe)
     container = run(image, options=("--read-only",))
     container.wait_log("listening on ")
     assert "<html" in text(container, "/")
-    # The native command, not the wheel's script, is what has the number 1.
-    assert container.execute("python", "-c", "print(open('/proc/1/comm').read())").strip() == "monopod"
+    # The native command, not the wheel's script: no interpreter stays behind as init.
+    assert container.execute("python", "-c", "print(open('/proc/1/comm').read())").strip() == "monopod-init"
+    # And the interpreter is that of the image, wherever it was linked: this is what subprocess and multiprocessing start.
+    assert "python3" in container.wait_log("interpreter: ")
     config = container.inspect()["Config"]
     assert config["User"] == "65532:65532"
     assert set(config["ExposedPorts"]) == {"8000/tcp", "9191/tcp"}

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from ask import ADMIN, Run, ask, connect
-from container import Container
+from containers import Container
 
 TIMES = 30
 # What is promised, of the middle one; of the slowest, as others compute on the machine that runs the tests.

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from ask import ADMIN, Run, text
-from container import Container
+from containers import Container
 from traffic import Tally, Traffic
 
 # 64 kept and 64 fresh connections by default; each view takes 50 ms.
