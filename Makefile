@@ -85,6 +85,17 @@ bench: $(PYTHON_FILE) ## measure beside granian, bjoern and gunicorn, see benche
 	$(stage) "cargo build --release" env PYO3_PYTHON=$(python) cargo build --release $(locked) --bin monopod
 	@$(python) benches/load/run.py --python $(python) --monopod $(TARGET)/release/monopod $(ARGS)
 
+.PHONY: bench-rollout
+bench-rollout: $(PYTHON_FILE) $(TARGET)/bench-venv/.peers ## rolling updates under load, see benches/container/README.md (ARGS=…)
+	$(stage) "cargo build --release" env PYO3_PYTHON=$(python) cargo build --release $(locked) --bin monopod
+	@$(python) benches/container/rollout.py $(ARGS)
+
+.PHONY: bench-image
+bench-image: wheel $(TEST_VENV)/.ready ## size, start and memory of the image beside gunicorn with nginx
+	$(stage) "cargo build --release" env PYO3_PYTHON=$(python) cargo build --release $(locked) --bin monopod
+	$(call lay-parts,$(TARGET)/release/monopod,"$$(ls -t $(TARGET)/wheels/*.whl | head -n 1)")
+	@scripts/test-container $(TEST_VENV)/bin/python benches/container/figures.py
+
 .PHONY: fuzz
 fuzz: $(CARGO_FUZZ) $(PYTHON_FILE) ## fuzz the HTTP edge, see fuzz/README.md (FUZZ_SECONDS=60 each, FUZZ_TARGETS="guard …")
 	@PATH=$(dir $(CARGO_FUZZ)):$$PATH PYO3_PYTHON=$(python) scripts/fuzz --seconds $(FUZZ_SECONDS) \
@@ -156,7 +167,7 @@ test-prometheus: binary $(TEST_VENV)/.ready ## alerts and dashboard in a real Pr
 		$(TEST_VENV)/bin/python -m pytest tests/prometheus $(ARGS)
 
 .PHONY: test-container
-test-container: $(IMAGE_PARTS)/.debug $(TEST_VENV)/.ready ## the image, and promises kept in containers, by Docker
+test-container: debug-parts $(TEST_VENV)/.ready ## the image, and promises kept in containers, by Docker
 	$(stage) "containers" scripts/test-container $(TEST_VENV)/bin/python -m pytest tests/container $(ARGS)
 
 .PHONY: fuzz-corpus
@@ -215,8 +226,13 @@ define lay-parts
 	@rm -rf $(IMAGE_PARTS) && mkdir -p $(IMAGE_PARTS)
 	@cp $(2) $(IMAGE_PARTS)
 	@strip -o $(IMAGE_PARTS)/monopod $(1)
-	@touch $@
 endef
 
-$(IMAGE_PARTS)/.debug: binary $(TEST_WHEEL)/.built
+.PHONY: debug-parts
+debug-parts: binary $(TEST_WHEEL)/.built
 	$(call lay-parts,$(BINARY),$(TEST_WHEEL)/*.whl)
+
+$(TARGET)/bench-venv/.peers: $(PYTHON_FILE) benches/load/requirements.txt
+	@[ -x $(TARGET)/bench-venv/bin/python ] || $(python) -m venv $(TARGET)/bench-venv
+	@$(TARGET)/bench-venv/bin/python -m pip install --quiet -c benches/load/requirements.txt gunicorn granian
+	@touch $@

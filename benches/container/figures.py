@@ -1,14 +1,15 @@
 """python3 benches/container/figures.py: what the image costs, beside gunicorn with nginx for the same Django site.
 
 Size of the images above the base they stand on, time from `docker run` to the first 200, and memory at rest. Wants what
-scripts/test-container gives, parts of a release build in target/image, and target/container/nginx-X.Y.tar, made by
-`scripts/stand-in-base X.Y FILE nginx`; `make bench-image` does all that.
+scripts/test-container gives, parts of a release build in target/image, and root for a base with nginx;
+`make bench-image` does all that.
 """
 
 from __future__ import annotations
 
 import http.client
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -111,6 +112,9 @@ def main() -> int:
     base = images.offline("-r", str(images.SITE / "requirements.txt"), "gunicorn", "-c", str(PINS))
     version = docker("run", "--rm", base, "python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
     archive = images.ROOT / f"target/container/nginx-{version}.tar"
+    if not archive.exists():
+        make = [str(images.ROOT / "scripts/stand-in-base"), version, str(archive), "nginx"]
+        subprocess.run(make, check=True, timeout=images.BUILD_WITHIN)
     nginx_base = docker("import", str(archive), "monopod-test/nginx-base") and "monopod-test/nginx-base"
     monopod = images.site(images.monopod(base))
     app = images.build(

@@ -123,15 +123,16 @@ def main() -> int:
     unknown = set(arguments.servers) - set(KINDS)
     if unknown:
         parser.error(f"unknown server {', '.join(unknown)}; there are {'; '.join(KINDS)}")
+    chosen = arguments.servers or list(KINDS)
     command = shutil.which(arguments.monopod)
-    if command is None:
+    if "monopod" in chosen and command is None:
         parser.error(f"{arguments.monopod} is not there: cargo build --release, or name another by --monopod")
-    programs = {"monopod": f"{Path(command).resolve().parent}/"}
+    places = {"monopod": Path(command or ".").resolve().parent}
     print(HEAD)
     failed = 0
-    for name in arguments.servers or KINDS:
+    for name in chosen:
         kind = KINDS[name]
-        place = programs.get(name, f"{arguments.venv.resolve()}/bin/")
+        place = f"{places.get(name, arguments.venv.resolve() / 'bin')}/"
         story = asyncio.run(roll(kind, lambda kind=kind, place=place: ProcessReplica(kind, place), arguments.rollouts))
         failed += name == "monopod" and story.tally.failed
         print(row(kind, arguments.rollouts, story), flush=True)
