@@ -113,6 +113,8 @@ class Server:
         self._lines: list[str] = []
         self._news = threading.Condition()
         self._ended = False
+        self._may_read = threading.Event()
+        self._may_read.set()
         self._reader = threading.Thread(target=self._drain, daemon=True)
         self._reader.start()
         try:
@@ -163,9 +165,17 @@ class Server:
         assert line, f"no {text!r} in the log of {' '.join(self.command)}:\n{log}"
         return line
 
+    def stop_reading(self) -> None:
+        """Take nothing of what the server says, but for what is on its way."""
+        self._may_read.clear()
+
+    def go_on_reading(self) -> None:
+        self._may_read.set()
+
     def _drain(self) -> None:
         assert self._process.stdout
         for line in self._process.stdout:
+            self._may_read.wait()
             with self._news:
                 self._lines.append(line.decode("utf-8", "replace"))
                 self._news.notify_all()
@@ -240,6 +250,7 @@ class Server:
     def kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
+        self._may_read.set()
         self._process.wait()
         self._reader.join(TIMEOUT)
 

@@ -17,7 +17,19 @@ from server import Server, Starter
 # C0, DEL, C1, and what JavaScript and some log viewers take for line ends; U+FFFD is what was no UTF-8.
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffd]")
 ACCESS = "monopod::access"
-FIELDS = ["client", "method", "path", "query", "version", "status", "bytes", "queue_ms", "app_ms", "total_ms", "complete"]
+FIELDS = [
+    "client",
+    "method",
+    "path",
+    "query",
+    "version",
+    "status",
+    "bytes",
+    "queue_ms",
+    "app_ms",
+    "total_ms",
+    "complete",
+]
 FIELDS += ["reason", "request_id", "trace_id", "span_id", "user_agent"]
 # Only where they are known.
 SOMETIMES = {"queue_ms", "app_ms", "trace_id", "span_id"}
