@@ -102,7 +102,7 @@ const BYTES: Option<Unit> = Some(Unit::Bytes);
 const SECONDS: Option<Unit> = Some(Unit::Seconds);
 
 /// Every family, in the order of a scrape.
-pub(super) static FAMILIES: [Family; 31] = [
+pub(super) static FAMILIES: [Family; 32] = [
     Family(
         M::Requests,
         Counter,
