@@ -27,6 +27,35 @@ fn the_metrics_page_is_what_the_families_say() {
     check("docs/metrics.md", &monopod::telemetry::reference::reference());
 }
 
+/// The formats that the page about logs shows are accepted, and its table names every atom that is.
+#[test]
+fn the_formats_on_the_logging_page_are_accepted() {
+    use monopod::config::access_format::access_format;
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/logging.md")).unwrap();
+    let shown: Vec<&str> =
+        page.lines().filter_map(|line| line.split_once("--access-logformat '")?.1.strip_suffix('\'')).collect();
+    assert_eq!(shown.len(), 2, "{shown:?}");
+    for format in shown {
+        assert!(access_format(format).is_ok(), "{format}");
+    }
+    let table = page.split("| atom | value |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let names: BTreeSet<&str> = table.lines().filter_map(|row| row.split('|').nth(1)).flat_map(ticked).collect();
+    let letters = ('a'..='z').chain('A'..='Z').map(String::from);
+    let accepted: BTreeSet<String> = letters.filter(|name| access_format(&format!("%({name})s")).is_ok()).collect();
+    let told: BTreeSet<String> = names.iter().filter(|name| name.len() == 1).map(ToString::to_string).collect();
+    assert_eq!(told, accepted);
+    let variables = table.lines().find(|row| row.starts_with("| `{NAME}e`")).unwrap();
+    for variable in ticked(variables).skip(1) {
+        let variable = variable.replace('…', "X_ONE");
+        assert!(access_format(&format!("%({{{variable}}}e)s")).is_ok(), "{variable}");
+    }
+}
+
+/// What stands between backticks.
+fn ticked(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
 /// What stands before a reason in the sources.
 const BEFORE_A_REASON: &[&str] = &["bad_head(", ".fault(", ".faults_of(", ".cut(", ".reason = "];
 

@@ -39,6 +39,9 @@ pub fn environ(data: &[u8]) {
     });
 }
 
+/// The text of `RequestId::default()`.
+const NO_ID: &[u8] = &[b'0'; 32];
+
 type Environ = BTreeMap<String, Bytes>;
 
 /// The real one. Every key and value is a `str` whose characters are bytes, except `wsgi.input`, which is read.
@@ -70,6 +73,7 @@ fn reference(message: &Message) -> Environ {
     let mut environ = Environ::new();
     let mut set = |key: &str, value: &[u8]| drop(environ.insert(key.to_owned(), Bytes::copy_from_slice(value)));
     set("wsgi.url_scheme", b"http");
+    set("monopod.request_id", NO_ID);
     set("wsgi.input", &message.body);
     set("SCRIPT_NAME", ROOT_PATH.as_bytes());
     set("REMOTE_ADDR", b"1.2.3.4");
@@ -100,6 +104,8 @@ fn reference(message: &Message) -> Environ {
             // httpoxy, and names that would be another's key.
             "TRANSFER-ENCODING" | "PROXY" => {}
             name if name.contains('_') => {}
+            // Of a client that is not believed.
+            "X-REQUEST-ID" => set("HTTP_X_REQUEST_ID", NO_ID),
             name => set(&format!("HTTP_{}", name.replace('-', "_")), &values.join(separator)),
         }
     }

@@ -1,6 +1,6 @@
 //! What one request is called: by a trusted proxy (`X-Request-ID`), or else by this process.
 //!
-//! The application has it as `HTTP_X_REQUEST_ID`, the log as `request_id`. Making one takes a number; its text is made
+//! The application has it as `monopod.request_id`, the log as `request_id`. Making one takes a number; its text is made
 //! only where it is read.
 
 use std::fmt;

@@ -9,8 +9,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use crate::exchange::request_id::Digits;
-use crate::exchange::{Client, RequestHead};
+use crate::exchange::request_id::{Digits, X_REQUEST_ID};
+use crate::exchange::{Client, RequestHead, RequestId};
 use crate::python::embed::latin1;
 use crate::semantics::path::{below_root, path_info};
 use crate::telemetry::metrics::{DroppedHeader, Metrics};
@@ -130,6 +130,7 @@ struct Keys {
     url_scheme: Py<PyString>,
     https: Py<PyString>,
     request_id: Py<PyString>,
+    x_request_id: Py<PyString>,
 }
 
 impl EnvironFactory {
@@ -179,7 +180,8 @@ impl EnvironFactory {
                 host: key("HTTP_HOST"),
                 url_scheme: key("wsgi.url_scheme"),
                 https: key("https"),
-                request_id: key("HTTP_X_REQUEST_ID"),
+                request_id: key("monopod.request_id"),
+                x_request_id: key("HTTP_X_REQUEST_ID"),
             },
             known,
             methods: methods.into_iter().map(|method| (method.clone(), key(method.as_str()))).collect(),
@@ -227,8 +229,12 @@ impl EnvironFactory {
         }
         environ.set_item(&keys.input, input)?;
         self.set_headers(py, &environ, &parts.headers, body_len)?;
-        // In place of what a client sent whose word does not count.
-        environ.set_item(&keys.request_id, PyString::new(py, head.id.text(&mut Digits::default())))?;
+        let request_id = PyString::new(py, head.id.text(&mut Digits::default()));
+        // There only where a header is (PEP 3333, "environ Variables"), but not with the word of a client that does not count.
+        if matches!(head.id, RequestId::Made(..)) && parts.headers.contains_key(&X_REQUEST_ID) {
+            environ.set_item(&keys.x_request_id, &request_id)?;
+        }
+        environ.set_item(&keys.request_id, request_id)?;
         if let Some(host) = &client.host {
             environ.set_item(&keys.host, host)?;
         }

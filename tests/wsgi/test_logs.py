@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
+from records import wait_access
 from server import Face, Starter, environment
 
 
@@ -17,6 +19,20 @@ def test_json_lines(start: Starter) -> None:
     (access,) = [record for record in records if record.get("path") == "/hello"]
     assert (access["method"], access["status"], access["bytes"], access["complete"]) == ("GET", 200, 12, True)
     assert (access["client"], access["query"]) == ("127.0.0.1", "q=1")
+
+
+def test_the_page_about_logs_shows_a_record(start: Starter) -> None:
+    """Field by field, in their order."""
+    page = (Path(__file__).parents[2] / "docs" / "logging.md").read_text()
+    shown = json.loads(page.split("```json\n")[1].split("```")[0])
+    server = start("logs:application", "--log-format", "json")
+    traceparent = f"00-{shown['trace_id']}-{shown['span_id']}-01"
+    server.ask("/hello?" + shown["query"], headers=[("traceparent", traceparent), ("User-Agent", shown["user_agent"])])
+    record = wait_access(server, "/hello")
+    assert list(record) == list(shown)
+    assert {key: type(value) for key, value in record.items()} == {key: type(value) for key, value in shown.items()}
+    same = ("level", "message", "target", "query", "version", "trace_id", "span_id", "user_agent", "complete", "reason")
+    assert {key: record[key] for key in same} == {key: shown[key] for key in same}
 
 
 def test_a_client_cannot_forge_a_line(start: Starter) -> None:

@@ -19,13 +19,15 @@ TRACEPARENT = f"00-{TRACE}-{SPAN}-01"
 
 def named(answer: Answer) -> str:
     assert answer.status == 200
-    return str(json.loads(answer.body)["HTTP_X_REQUEST_ID"])
+    return str(json.loads(answer.body)["monopod.request_id"])
 
 
 def given(server: Server, *ids: str) -> str:
-    """The name of a request that comes with `ids`."""
+    """The name of a request that comes with `ids`, which the header's variable has too."""
     headers: Headers = [("X-Request-ID", value) for value in ids]
-    return named(server.ask("/hello", headers=headers))
+    answer = server.ask("/hello", headers=headers)
+    assert json.loads(answer.body)["HTTP_X_REQUEST_ID"] == named(answer)
+    return named(answer)
 
 
 def test_a_trusted_proxy_names_requests(start: Starter) -> None:
@@ -58,6 +60,9 @@ def test_every_request_has_a_name_of_its_own(lab_of_logs: Server) -> None:
     assert all(MADE.fullmatch(name) for name in names)
     assert len(set(names)) == 50
     answer = lab_of_logs.ask("/hello")
+    assert json.loads(answer.body)["HTTP_X_REQUEST_ID"] is None, (
+        "there is no header, so there is no variable (PEP 3333)"
+    )
     assert answer.get("x-request-id") is None, "what a response says is the application's business"
 
 

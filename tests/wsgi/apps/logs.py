@@ -22,7 +22,8 @@ MULTILINE = 'first\nFORGED {"message":"FORGED"}\r\x1b[31m\x85\u2028 last'
 
 def hello(environ: dict[str, Any]) -> bytes:
     """The environ that names the request."""
-    return json.dumps({name: environ.get(name) for name in ("HTTP_X_REQUEST_ID", "HTTP_TRACEPARENT")}).encode()
+    names = ("monopod.request_id", "HTTP_X_REQUEST_ID", "HTTP_TRACEPARENT")
+    return json.dumps({name: environ.get(name) for name in names}).encode()
 
 
 def raises(environ: dict[str, Any]) -> bytes:
