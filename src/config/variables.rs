@@ -235,34 +235,42 @@ mod tests {
     fn a_secret_that_is_replaced_meanwhile_is_read_as_a_whole() {
         let dir = tempfile::tempdir().unwrap();
         let at = |path: &str| dir.path().join(path);
+        let names: Vec<String> = (0..50).map(|number| format!("V{number}")).collect();
+        for name in &names {
+            symlink(format!("..data/{name}"), at(name)).unwrap();
+        }
         // As the kubelet does it: new files, a new link in the place of the old one, and away with the old files.
-        let replace = |number: usize| {
+        let prepare = |number: usize| {
             std::fs::create_dir(at(&format!("..{number}"))).unwrap();
-            for name in ["A", "B", "C", "D"] {
+            for name in &names {
                 std::fs::write(at(&format!("..{number}/{name}")), number.to_string()).unwrap();
             }
             symlink(format!("..{number}"), at("..data_tmp")).unwrap();
+        };
+        let replace = |number: usize| {
             std::fs::rename(at("..data_tmp"), at("..data")).unwrap();
             drop(std::fs::remove_dir_all(at(&format!("..{}", number - 1))));
         };
-        for name in ["A", "B", "C", "D"] {
-            symlink(format!("..data/{name}"), at(name)).unwrap();
-        }
+        prepare(1);
         replace(1);
+        let (prepare, replace) = (&prepare, &replace);
         std::thread::scope(|scope| {
-            let swaps = scope.spawn(|| {
-                for number in 2..300 {
+            let (go, goes) = std::sync::mpsc::sync_channel(0);
+            scope.spawn(move || {
+                for number in 2..100 {
+                    prepare(number);
+                    if goes.recv().is_err() {
+                        break;
+                    }
                     replace(number);
-                    std::thread::sleep(std::time::Duration::from_millis(1));
                 }
             });
-            while !swaps.is_finished() {
+            // One replacement while there is one reading.
+            while go.send(()).is_ok() {
                 let mut variables = Variables::default();
                 variables.read_dir(dir.path()).unwrap();
-                let first = variables.get("A");
-                assert!(
-                    variables.iter().count() == 4 && variables.iter().all(|one| Some(one.value.as_os_str()) == first)
-                );
+                let first = variables.get("V0").unwrap();
+                assert_eq!(variables.iter().filter(|one| one.value == first).count(), names.len());
             }
         });
     }
