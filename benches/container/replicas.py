@@ -111,7 +111,8 @@ class ProcessReplica:
 
     def __init__(self, kind: Kind, programs: str) -> None:
         number = next(self._numbers)
-        address = f"127.77.{number // 250}.{number % 250 + 1}"
+        # Another that measures at the same time has other addresses.
+        address = f"127.{os.getpid() % 64 + 128}.{number // 250}.{number % 250 + 1}"
         self.endpoint = (address, PORT)
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `remove`
         kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}

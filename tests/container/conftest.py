@@ -20,6 +20,12 @@ HERE = Path(__file__).parent
 REQUIRED = (images.SITE, images.ROOT / "examples/flask_hello", HERE / "lab")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first test waits for all images, which takes a minute or two of a machine that has nothing else to do."""
+    for item in items:
+        item.add_marker(pytest.mark.timeout(600))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _swept() -> Iterator[None]:
     yield
