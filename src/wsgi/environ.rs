@@ -80,7 +80,7 @@ const KNOWN: &[&str] = &[
 ];
 
 /// Keys that each request sets, here or in `call`.
-const ALWAYS: [&str; 12] = [
+const ALWAYS: [&str; 13] = [
     "REQUEST_METHOD",
     "PATH_INFO",
     "QUERY_STRING",
@@ -92,8 +92,12 @@ const ALWAYS: [&str; 12] = [
     "SERVER_NAME",
     "SERVER_PORT",
     "wsgi.input",
+    REQUEST_ID,
     DISCONNECTED,
 ];
+
+/// What the access record calls this request.
+const REQUEST_ID: &str = "monopod.request_id";
 
 /// Where the application may ask whether its client is still there.
 pub const DISCONNECTED: &str = "monopod.client_disconnected";
@@ -180,7 +184,7 @@ impl EnvironFactory {
                 host: key("HTTP_HOST"),
                 url_scheme: key("wsgi.url_scheme"),
                 https: key("https"),
-                request_id: key("monopod.request_id"),
+                request_id: key(REQUEST_ID),
                 x_request_id: key("HTTP_X_REQUEST_ID"),
             },
             known,
@@ -229,7 +233,7 @@ impl EnvironFactory {
         }
         environ.set_item(&keys.input, input)?;
         self.set_headers(py, &environ, &parts.headers, body_len)?;
-        let request_id = PyString::new(py, head.id.text(&mut Digits::default()));
+        let request_id = latin1(py, head.id.text(&mut Digits::default()).as_bytes())?;
         // There only where a header is (PEP 3333, "environ Variables"), but not with the word of a client that does not count.
         if matches!(head.id, RequestId::Made(..)) && parts.headers.contains_key(&X_REQUEST_ID) {
             environ.set_item(&keys.x_request_id, &request_id)?;
