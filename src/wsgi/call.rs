@@ -95,35 +95,10 @@ impl Application {
         });
         if let Err(error) = outcome {
             match start_response.get().lock() {
-                Ok(response) => self.failed(py, response, &error, &head),
+                Ok(response) => failed(py, response, &error, &head),
                 // Held by a thread of the application's own, which will end it.
                 Err(_) => tell(py, &error, &head),
             }
-        }
-    }
-
-    /// The application raised `error`: answers, and says so.
-    fn failed(&self, py: Python<'_>, mut response: MutexGuard<'_, Response>, error: &PyErr, head: &RequestHead) {
-        if response.is_gone() && error.is_instance_of::<PyConnectionAbortedError>(py) {
-            tracing::debug!(reason = "client-gone", request_id = %head.id, "the application stopped, as its client has left");
-            return;
-        }
-        // One that was interrupted was told of then; this is where it happened to be by then.
-        let fault = if error.is_instance_of::<RequestTimeout>(py) { Fault::app_timeout() } else { Fault::app_raised() };
-        response.fail(fault);
-        // The traceback is Python's to tell, during which another thread may want the response.
-        drop(response);
-        if fault == Fault::app_timeout() {
-            tracing::warn!(
-                reason = "app-timeout",
-                method = head.parts.method.as_str(),
-                path = in_ascii(head.parts.uri.path()).as_ref(),
-                request_id = %head.id,
-                exception = traceback::of(py, error).as_str(),
-                "the request was interrupted"
-            );
-        } else {
-            tell(py, error, head);
         }
     }
 
@@ -162,6 +137,31 @@ impl Application {
             }
             (sent, _) => sent,
         }
+    }
+}
+
+/// The application raised `error`: answers, and says so.
+fn failed(py: Python<'_>, mut response: MutexGuard<'_, Response>, error: &PyErr, head: &RequestHead) {
+    if response.is_gone() && error.is_instance_of::<PyConnectionAbortedError>(py) {
+        tracing::debug!(reason = "client-gone", request_id = %head.id, "the application stopped, as its client has left");
+        return;
+    }
+    // One that was interrupted was told of then; this is where it happened to be by then.
+    let fault = if error.is_instance_of::<RequestTimeout>(py) { Fault::app_timeout() } else { Fault::app_raised() };
+    response.fail(fault);
+    // The traceback is Python's to tell, during which another thread may want the response.
+    drop(response);
+    if fault == Fault::app_timeout() {
+        tracing::warn!(
+            reason = "app-timeout",
+            method = head.parts.method.as_str(),
+            path = in_ascii(head.parts.uri.path()).as_ref(),
+            request_id = %head.id,
+            exception = traceback::of(py, error).as_str(),
+            "the request was interrupted"
+        );
+    } else {
+        tell(py, error, head);
     }
 }
 

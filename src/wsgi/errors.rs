@@ -85,9 +85,9 @@ impl ErrorStream {
 fn log(line: &str) {
     let line = line.trim_end_matches('\r');
     if !line.is_empty() {
-        CURRENT.with_borrow(|id| match id {
-            Some(id) => tracing::error!(target: OF_APPLICATION, request_id = %id, "{}", printable(line)),
-            None => tracing::error!(target: OF_APPLICATION, "{}", printable(line)),
+        CURRENT.with_borrow(|id| {
+            let request_id = id.as_ref().map(tracing::field::display);
+            tracing::error!(target: OF_APPLICATION, request_id, "{}", printable(line));
         });
     }
 }
