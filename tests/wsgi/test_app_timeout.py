@@ -87,8 +87,8 @@ def test_too_many_stuck_threads_fail_the_liveness_probe(start: Starter, gate: Ga
     assert server.ask("/hello").body == b"hello world\n", "those that ask are served all the same"
     for visitor in stuck:
         visitor.let_through()
-    await_true(lambda: server.ask_admin("/-/live").status == 200, "the threads are back")
-    assert scrape(server).get("monopod_threads_stuck") == 0
+    await_true(lambda: scrape(server).get("monopod_threads_stuck") == 0, "the threads are back")
+    assert server.ask_admin("/-/live").status == 200
 
 
 def test_the_time_in_the_queue_does_not_count(start: Starter, gate: Gate) -> None:
