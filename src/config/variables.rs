@@ -90,34 +90,40 @@ impl Variables {
         let dir_fails =
             |error: io::Error| format!("wants a directory that can be read, and {}: {error}", dir.display());
         // What is mounted there is replaced as a whole, by a new target of this link.
-        let state = || std::fs::read_link(dir.join("..data")).ok();
-        let mut attempt = 1;
-        loop {
-            let before = state();
-            let files = list(dir).map_err(dir_fails)?;
-            let read: Result<Vec<_>, String> = files.iter().map(|path| read(path)).collect();
-            if state() != before && attempt < ATTEMPTS {
-                attempt += 1;
-                continue;
+        let (files, values) = settled(
+            || std::fs::read_link(dir.join("..data")).ok(),
+            || {
+                let files = list(dir).map_err(dir_fails)?;
+                let values = files.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
+                Ok((files, values))
+            },
+        )?;
+        let mut left_out = Vec::new();
+        for (path, value) in files.iter().zip(values) {
+            match (path.file_name().and_then(OsStr::to_str).filter(|name| is_name(name)), value) {
+                (_, Content::NoFile) => {}
+                (Some(name), Content::Text(value)) => self.set(Variable { name: name.to_owned(), value }),
+                (None, _) => left_out.push(path.file_name().unwrap_or_default().to_string_lossy().into_owned()),
             }
-            let mut left_out = Vec::new();
-            for (path, value) in files.iter().zip(read?) {
-                match (path.file_name().and_then(OsStr::to_str).filter(|name| is_name(name)), value) {
-                    (_, Content::NoFile) => {}
-                    (Some(name), Content::Text(value)) => self.set(Variable { name: name.to_owned(), value }),
-                    (None, _) => left_out.push(path.file_name().unwrap_or_default().to_string_lossy().into_owned()),
-                }
-            }
-            let size = self.iter().map(|Variable { name, value }| name.len() + value.len() + 2).sum::<usize>();
-            if size > MOST {
-                return Err(format!(
-                    "wants at most 1m of variables, and with {} there are {size} bytes",
-                    dir.display()
-                ));
-            }
-            return Ok(left_out);
+        }
+        let size = self.iter().map(|Variable { name, value }| name.len() + value.len() + 2).sum::<usize>();
+        if size > MOST {
+            return Err(format!("wants at most 1m of variables, and with {} there are {size} bytes", dir.display()));
+        }
+        Ok(left_out)
+    }
+}
+
+/// Reads until `state` was the same before and after, so that nothing is half old and half new.
+fn settled<T>(state: impl Fn() -> Option<PathBuf>, mut read: impl FnMut() -> Result<T, String>) -> Result<T, String> {
+    for _ in 1..ATTEMPTS {
+        let before = state();
+        let result = read();
+        if state() == before {
+            return result;
         }
     }
+    read()
 }
 
 /// What is behind a name in a directory.
@@ -232,47 +238,25 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_is_replaced_meanwhile_is_read_as_a_whole() {
-        let dir = tempfile::tempdir().unwrap();
-        let at = |path: &str| dir.path().join(path);
-        let names: Vec<String> = (0..50).map(|number| format!("V{number}")).collect();
-        for name in &names {
-            symlink(format!("..data/{name}"), at(name)).unwrap();
-        }
-        // As the kubelet does it: new files, a new link in the place of the old one, and away with the old files.
-        let prepare = |number: usize| {
-            std::fs::create_dir(at(&format!("..{number}"))).unwrap();
-            for name in &names {
-                std::fs::write(at(&format!("..{number}/{name}")), number.to_string()).unwrap();
-            }
-            symlink(format!("..{number}"), at("..data_tmp")).unwrap();
-        };
-        let replace = |number: usize| {
-            std::fs::rename(at("..data_tmp"), at("..data")).unwrap();
-            drop(std::fs::remove_dir_all(at(&format!("..{}", number - 1))));
-        };
-        prepare(1);
-        replace(1);
-        let (prepare, replace) = (&prepare, &replace);
-        std::thread::scope(|scope| {
-            let (go, goes) = std::sync::mpsc::sync_channel(0);
-            scope.spawn(move || {
-                for number in 2..100 {
-                    prepare(number);
-                    if goes.recv().is_err() {
-                        break;
+    fn what_is_replaced_while_it_is_read_is_read_anew() {
+        use std::cell::Cell;
+        // How often it is replaced, whether the reading fails then as its files are gone, and how many readings it takes.
+        for (replaced, fails, readings) in [(0, false, 1), (1, false, 2), (3, true, 4), (100, false, ATTEMPTS)] {
+            let (generation, count) = (Cell::new(0), Cell::new(0));
+            let result = settled(
+                || Some(PathBuf::from(generation.get().to_string())),
+                || {
+                    count.set(count.get() + 1);
+                    let seen = generation.get();
+                    if seen < replaced {
+                        generation.set(seen + 1);
+                        return if fails { Err("gone".to_owned()) } else { Ok(seen) };
                     }
-                    replace(number);
-                }
-            });
-            // One replacement while there is one reading.
-            while go.send(()).is_ok() {
-                let mut variables = Variables::default();
-                variables.read_dir(dir.path()).unwrap();
-                let first = variables.get("V0").unwrap();
-                assert_eq!(variables.iter().filter(|one| one.value == first).count(), names.len());
-            }
-        });
+                    Ok(seen)
+                },
+            );
+            assert_eq!((result, count.get()), (Ok(replaced.min(ATTEMPTS - 1)), readings));
+        }
     }
 
     #[test]
