@@ -17,7 +17,7 @@ from ask import Run
 from containers import Container, docker
 
 HERE = Path(__file__).parent
-REQUIRED = (images.SITE, images.ROOT / "examples/flask_hello", HERE / "lab")
+REQUIRED = (images.SITE, images.ROOT / "examples/flask_hello", HERE / "lab_image")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -51,8 +51,8 @@ def site(monopod: str) -> str:
 
 @pytest.fixture(scope="session")
 def lab(site: str) -> str:
-    """The Django example with lab/ in it."""
-    return images.build("monopod-test/lab", HERE / "lab", site=site)
+    """The Django example with lab_image/ in it."""
+    return images.build("monopod-test/lab", HERE / "lab_image", site=site)
 
 
 @pytest.fixture
