@@ -28,9 +28,9 @@ class Asset:
     def url(self) -> str:
         return f"/static/{self.name}"
 
-    def write(self) -> None:
+    def write(self, directory: Path = DIRECTORY) -> None:
         """Leaves a file alone that is right already, and with it the siblings."""
-        path = DIRECTORY / self.name
+        path = directory / self.name
         content = self.make()
         if not path.exists() or path.read_bytes() != content:
             path.write_bytes(content)
@@ -90,3 +90,5 @@ def cut(text: str, size: int) -> bytes:
 SMALL = Asset("site.css", stylesheet)
 LARGE = Asset("bundle.js", script)
 ASSETS = (SMALL, LARGE)
+DOWNLOAD = Asset("download.bin", lambda: random.Random(2).randbytes(10 << 20))
+"""What apps/file_wrapper.py hands to the server: in `ROOT`, as no server of static files is asked for it."""

@@ -16,11 +16,10 @@ from pathlib import Path
 import assets
 from request import FileRequest
 from scenarios import Scenario
-from servers import CARGO_ROOT, HERE, Place, Server, find_program
+from servers import APPS, CARGO_ROOT, FLOOR, HERE, Place, Server, find_program
 from slowhttptest import SlowHttpTest
 
 ROOT = HERE.parent.parent
-VENV = ROOT / "target" / "bench-venv"
 REQUIREMENTS = HERE / "requirements.txt"
 BROTLI_MODULE = Path("/usr/lib/nginx/modules/ngx_http_brotli_static_module.so")
 STATIC_WEB_SERVER = "2.44.1"
@@ -76,6 +75,8 @@ def need_parts_of(server: Server) -> None:
     if server.name == "static-web-server" and find_program(server.name) is None:
         command = f"cargo install static-web-server --locked --version {STATIC_WEB_SERVER} --root {CARGO_ROOT}"
         raise Missing(f"not installed; `{command}` builds it, which takes five minutes of two cores")
+    if server.name == "floor":
+        need_floor()
     if server.name == "caddy" and find_program(server.name) is None:
         # Its package starts a server on port 80 and would again at every boot: not to be done unasked.
         raise Missing("not installed; on Debian `apt-get install caddy`")
@@ -83,32 +84,53 @@ def need_parts_of(server: Server) -> None:
         install_debian("libev-dev", "bjoern is compiled against it; or leave bjoern out with --servers")
 
 
-def need_venv(python: str, servers: Iterable[Server], scenarios: Iterable[Scenario]) -> None:
-    """Create the virtual environment and install what is asked for; nothing to do when that was done before."""
+def need_floor() -> None:
+    """Build benches/floor; cargo sees when that was done before."""
+    cargo = shutil.which(
+        "cargo", path=os.pathsep.join((os.environ.get("PATH", os.defpath), str(Path.home() / ".cargo/bin")))
+    )
+    if cargo is None:
+        raise Missing("cargo is missing, which builds it; or leave it out with --servers")
+    manifest = HERE.parent / "floor" / "Cargo.toml"
+    command = [cargo, "build", "--release", "--locked", "--quiet", "--manifest-path", str(manifest)]
+    run(command, 600, CARGO_TARGET_DIR=str(FLOOR.parent.parent))
+
+
+def need_venv(python: str, servers: Iterable[Server], scenarios: Iterable[Scenario]) -> Path:
+    """Create the virtual environment and install what is asked for; nothing to do when that was done before.
+
+    Each minor version of Python has one of its own.
+    """
     packages = {package for server in servers for package in server.packages}
     packages.update(*(scenario.packages for scenario in scenarios))
-    version = run([python, "-c", "import sys; print(sys.version)"], 20)
+    minor, version = run([python, "-c", "import sys; print('%d.%d' % sys.version_info[:2], sys.version)"], 20).split(
+        " ", 1
+    )
+    venv = ROOT / "target" / f"bench-venv-{minor}"
     key = hashlib.sha256(f"{version}{REQUIREMENTS.read_text()}".encode()).hexdigest()
-    stamp = VENV / "installed"
+    stamp = venv / "installed"
     installed = stamp.read_text().split() if stamp.exists() else []
     if not installed or installed[0] != key:
-        print(f"creating {VENV.relative_to(ROOT)}", flush=True)
-        run([python, "-m", "venv", "--clear", str(VENV)], 120)
-        (VENV / ".gitignore").write_text("*\n")
+        print(f"creating {venv.relative_to(ROOT)}", flush=True)
+        run([python, "-m", "venv", "--clear", str(venv)], 120)
+        (venv / ".gitignore").write_text("*\n")
         installed = [key]
     absent = sorted(packages - set(installed))
     if absent:
         print(f"installing {', '.join(absent)}", flush=True)
-        pip = [str(VENV / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
         run([*pip, "-c", str(REQUIREMENTS), *absent], 600)
     stamp.write_text("\n".join([*installed, *absent]) + "\n")
+    return venv
 
 
 def need_assets(scenarios: Iterable[Scenario], monopod: Path | None) -> None:
-    """The static files and their siblings; nothing to do when that was done before."""
+    """The files that are sent, and the siblings of static ones; nothing to do when that was done before."""
+    assets.DIRECTORY.mkdir(parents=True, exist_ok=True)
+    if any(scenario.app == "file_wrapper:app" for scenario in scenarios):
+        assets.DOWNLOAD.write(assets.ROOT)
     if not any(isinstance(scenario.request, FileRequest) for scenario in scenarios):
         return
-    assets.DIRECTORY.mkdir(parents=True, exist_ok=True)
     for asset in assets.ASSETS:
         asset.write()
     if monopod is not None:
@@ -119,12 +141,22 @@ def need_assets(scenarios: Iterable[Scenario], monopod: Path | None) -> None:
         )
 
 
-def find_monopod(given: Path | None) -> Path:
+def find_monopod(given: Path | None, venv: Path) -> Path:
+    """The command for the Python of `venv`: the binary is linked with one, and refuses to run another."""
+    found = look_for_monopod(given, venv)
+    try:
+        run([str(found), "check", "hello:app", "--chdir", str(APPS), "--venv", str(venv)], 20)
+    except Missing as error:
+        raise Missing(f"{error}\n`make bench BENCH_PYTHON=…` builds monopod for another Python") from error
+    return found
+
+
+def look_for_monopod(given: Path | None, venv: Path) -> Path:
     if given is not None:
         if not os.access(given, os.X_OK) or not given.is_file():
             raise Missing(f"--monopod {given} is not an executable file")
         return given.resolve()
-    for candidate in (ROOT / "target" / "release" / "monopod", VENV / "bin" / "monopod"):
+    for candidate in (ROOT / "target" / "release" / "monopod", venv / "bin" / "monopod"):
         if os.access(candidate, os.X_OK):
             return candidate
     raise Missing(
@@ -154,6 +186,10 @@ def versions(place: Place, servers: Iterable[str]) -> dict[str, str]:
             said = subprocess.run([program, option], capture_output=True, text=True, timeout=20)
             if number := re.search(r"\d+(\.\d+)+", said.stdout + said.stderr):
                 found[name] = number[0]
+    if "floor" in servers:
+        lock = (HERE.parent / "floor" / "Cargo.lock").read_text()
+        if number := re.search(r'name = "hyper"\nversion = "([^"]+)"', lock):
+            found["hyper"] = number[1]
     if place.monopod is not None:
         found["monopod"] = run([str(place.monopod), "--version"], 20).split()[-1]
     return found

@@ -338,30 +338,31 @@ def main() -> int:
     made.add_argument("--monopod", type=Path)
     arguments = made.parse_args()
     try:
-        monopod = environment.find_monopod(arguments.monopod)
+        venv = environment.need_venv(sys.executable, [], [])
+        monopod = environment.find_monopod(arguments.monopod, venv)
         environment.need_parts_of(SERVERS["nginx"])
         environment.need_assets([SCENARIOS["static_small"]], monopod)
     except environment.Missing as error:
         print(f"nginx_oracle.py: {error}", file=sys.stderr)
         return 69
     try:
-        return 0 if agree(monopod, arguments.cases, arguments.seed) else 1
+        return 0 if agree(Place(venv, monopod), arguments.cases, arguments.seed) else 1
     except ServerError as error:
         print(f"nginx_oracle.py: {error}", file=sys.stderr)
         return 69
 
 
-def agree(monopod: Path, cases: int, seed: int = 1) -> bool:
+def agree(place: Place, cases: int, seed: int = 1) -> bool:
     """Start both and ask them; what they say is printed. Raises `ServerError`."""
     with contextlib.ExitStack() as stack:
         logs = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        ours, theirs = (serve(stack, name, monopod, logs) for name in SERVERS_ASKED)
+        ours, theirs = (serve(stack, name, place, logs) for name in SERVERS_ASKED)
         return compare(ours, theirs, cases, random.Random(seed))
 
 
-def serve(stack: contextlib.ExitStack, name: str, monopod: Path, logs: Path) -> Asked:
+def serve(stack: contextlib.ExitStack, name: str, place: Place, logs: Path) -> Asked:
     scenario, port = SCENARIOS["static_small"], free_port()
-    command = SERVERS[name].start(Place(environment.VENV, monopod), scenario.app, port, 1)
+    command = SERVERS[name].start(place, scenario.app, port, 1)
     process = stack.enter_context(Process([*command, *scenario.server_options.get(name, ())], logs / name, None))
     process.wait_ready(FileRequest(assets.SMALL), port)
     asked = Asked(name, port)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from servers import APPS
 
 READY_SECONDS = 20.0
 STOP_SECONDS = 10.0
+DESCRIPTORS = 16384
 # Settings of the caller's shell must not configure a peer behind the command line's back.
 FOREIGN = ("PYTHON", "VIRTUAL_ENV", "GRANIAN_", "GUNICORN_", "MONOPOD_", "WEB_CONCURRENCY", "FLASK_")
 
@@ -34,6 +36,10 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+def environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+
+
 class Process:
     """`with Process(command, log, core) as process:` — the tree is gone when the block is left."""
 
@@ -45,23 +51,28 @@ class Process:
         """True when SIGTERM was not enough."""
 
     def __enter__(self) -> Process:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
-        core = self.core
         with self.log.open("wb") as log:
             try:
                 self.child = subprocess.Popen(
                     self.command,
                     cwd=APPS,
-                    env=environment,
+                    env=environment(),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
-                    preexec_fn=None if core is None else lambda: os.sched_setaffinity(0, {core}),
+                    preexec_fn=self.take_place,
                 )
             except OSError as error:
                 raise ServerError(f"cannot start {self.command[0]}: {error.strerror}") from error
         return self
+
+    def take_place(self) -> None:
+        """In the child: its core, and descriptors for every connection that may come."""
+        if self.core is not None:
+            os.sched_setaffinity(0, {self.core})
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, DESCRIPTORS)), hard))
 
     @property
     def pid(self) -> int:
@@ -75,14 +86,17 @@ class Process:
                 settled = request.settle(port, timeout=2.0)
                 break
             except Wrong as complaint:
-                if (code := self.child.poll()) is not None:
-                    raise ServerError(f"the server ended with {code} before it answered\n{self.log_end()}") from None
-                if time.monotonic() > deadline:
-                    seconds = f"{READY_SECONDS:.0f} s"
-                    raise ServerError(f"not ready after {seconds}: {complaint}\n{self.log_end()}") from None
+                self.must_run(complaint, deadline)
             time.sleep(0.02)
         self.keep_policy()
         return settled
+
+    def must_run(self, complaint: Wrong, deadline: float) -> None:
+        """Give up on a server that has ended, or has not answered rightly before `deadline` on the monotonic clock."""
+        if (code := self.child.poll()) is not None:
+            raise ServerError(f"the server ended with {code} before it answered\n{self.log_end()}") from None
+        if time.monotonic() > deadline:
+            raise ServerError(f"not ready after {READY_SECONDS:.0f} s: {complaint}\n{self.log_end()}") from None
 
     def keep_policy(self) -> None:
         """With --first, threads that gave themselves another policy, as monopod's IO thread does, get ours back."""

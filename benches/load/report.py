@@ -12,11 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import bars
 from rounds import Plan, Run
 from scenarios import Case
-from servers import HERE
+from servers import HERE, SERVERS
 
 RESULTS = HERE / "results"
+WORST = ("probes failed", "slow failed", "broken", "refused early")
+"""Of these not the median but the highest is told: none may ever happen."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +35,9 @@ class Summary:
     cpu_us_low: float | None = None
     cpu_us_high: float | None = None
     ratio: float | None = None
+    overhead_us: float | None = None
+    """CPU time beyond that of the application's own call."""
+    overhead_ratio: float | None = None
     rps: float | None = None
     p50_ms: float | None = None
     p99_ms: float | None = None
@@ -68,7 +74,7 @@ def summarise(case: str, server: str, runs: Sequence[Run]) -> Summary:
         busy_percent=median(lambda run: run.busy_percent),
         other_percent=statistics.median(others) if others else None,
         extra={
-            key: statistics.median(run.extra[key] for run in good if key in run.extra)
+            key: (max if key in WORST else statistics.median)(run.extra[key] for run in good if key in run.extra)
             for key in dict.fromkeys(key for run in good for key in run.extra)
         },
         served=" / ".join(dict.fromkeys(run.served for run in good if run.served)),
@@ -76,19 +82,75 @@ def summarise(case: str, server: str, runs: Sequence[Run]) -> Summary:
 
 
 def summaries(plan: Plan, runs: Sequence[Run]) -> dict[str, list[Summary]]:
-    """By case name, in the order of the plan, with the ratio to the reference filled in."""
-    found = {}
-    for case in plan.cases:
-        lines = [
+    """By case name, in the order of the plan, with what refers to other lines filled in."""
+    found = {
+        case.name: [
             summarise(case.name, server, [run for run in runs if (run.case, run.server) == (case.name, server)])
             for server in plan.servers_of(case)
         ]
-        base = next((line.cpu_us for line in lines if line.server == plan.reference_of(case)), None)
-        found[case.name] = [
-            dataclasses.replace(line, ratio=line.cpu_us / base) if base and line.cpu_us is not None else line
-            for line in lines
-        ]
+        for case in plan.cases
+    }
+    # The application is measured alone in one case of a scenario, and is the same in all.
+    alone = {
+        name.partition("/")[0]: line.cpu_us
+        for name, lines in found.items()
+        for line in lines
+        if not serves(line.server)
+    }
+    for case in plan.cases:
+        lines = [beyond(line, alone.get(case.scenario.name)) for line in found[case.name]]
+        base = next((line for line in lines if line.server == plan.reference_of(case)), None)
+        found[case.name] = lines if base is None else [beside(line, base) for line in lines]
     return found
+
+
+def serves(server: str) -> bool:
+    return SERVERS[server].serves
+
+
+def beyond(line: Summary, alone: float | None) -> Summary:
+    if alone is None or line.cpu_us is None or not serves(line.server) or line.server == "floor":
+        return line
+    return dataclasses.replace(line, overhead_us=line.cpu_us - alone)
+
+
+def beside(line: Summary, base: Summary) -> Summary:
+    if line.cpu_us is not None and base.cpu_us:
+        line = dataclasses.replace(line, ratio=line.cpu_us / base.cpu_us)
+    if line.overhead_us is not None and base.overhead_us is not None and base.overhead_us > 0:
+        line = dataclasses.replace(line, overhead_ratio=line.overhead_us / base.overhead_us)
+    return line
+
+
+def figures(line: Summary) -> dict[str, Any]:
+    """What bars refer to, by the heads of the columns."""
+    return {
+        "failed": line.failed,
+        "CPU µs/req": line.cpu_us,
+        "overhead µs": line.overhead_us,
+        "p50 ms": line.p50_ms,
+        "p99 ms": line.p99_ms,
+        "invol/req": line.nonvoluntary,
+        "PSS MiB": line.pss_mib,
+        **line.extra,
+    }
+
+
+def verdicts(found: dict[str, list[Summary]]) -> list[bars.Verdict]:
+    return bars.judge(
+        list(found), {(line.case, line.server): figures(line) for lines in found.values() for line in lines}
+    )
+
+
+def bars_table(judged: Sequence[bars.Verdict]) -> str:
+    """Bars and what was measured, a row each; to be read in a terminal and as Markdown."""
+    rows = []
+    for each in judged:
+        kind = "moonshot: " if each.moonshot else ""
+        word = each.word.upper() if each.met is False and not each.moonshot else each.word
+        why = f" ({each.why})" if each.why else ""
+        rows.append([each.case, kind + each.text, number(each.value, 2), number(each.ratio, 2), word + why])
+    return aligned(["scenario", "bar", "measured", "ratio", ""], rows, left=2)
 
 
 def number(value: float | None, digits: int) -> str:
@@ -105,6 +167,8 @@ def columns(line: Summary, reference: str, common: Sequence[str]) -> dict[str, s
         "CPU µs/req": number(line.cpu_us, 1),
         "low–high": spread,
         f"× {reference}": number(line.ratio, 2),
+        "overhead µs": number(line.overhead_us, 1),
+        f"overhead × {reference}": number(line.overhead_ratio, 2),
         "req/s": number(line.rps, 0),
         "p50 ms": number(line.p50_ms, 2),
         "p99 ms": number(line.p99_ms, 2),
@@ -114,9 +178,12 @@ def columns(line: Summary, reference: str, common: Sequence[str]) -> dict[str, s
         "busy %": number(line.busy_percent, 0),
         "other %": number(line.other_percent, 0),
     }
+    if not serves(line.server):
+        # It has no clients, and no memory of a server's.
+        shared |= dict.fromkeys(("p50 ms", "p99 ms", "vol/req", "invol/req", "PSS MiB"), "–")
     return {
         "server": line.server,
-        **{head: text for head, text in shared.items() if not common or head in common},
+        **{head: text for head, text in shared.items() if head in common or not common},
         **{key: number(value, 1) for key, value in line.extra.items()},
         **({"served": line.served} if line.served else {}),
         "errors": f"{line.errors}{failed}",
@@ -127,15 +194,27 @@ def table(lines: Sequence[Summary], reference: str, common: Sequence[str] = ()) 
     """A Markdown table that is also aligned for a terminal."""
     rows = [columns(line, reference, common) for line in lines]
     heads = [*dict.fromkeys(head for row in rows for head in row if head != "errors"), "errors"]
-    widths = {head: max(len(head), *(len(row.get(head, "–")) for row in rows)) for head in heads}
+    # Only some scenarios know what the application costs by itself.
+    heads = [
+        head for head in heads if not head.startswith("overhead") or any(row.get(head, "–") != "–" for row in rows)
+    ]
+    return aligned(heads, [[row.get(head, "–") for head in heads] for row in rows], left=1)
 
-    def cell(head: str, text: str) -> str:
-        return text.ljust(widths[head]) if head == "server" else text.rjust(widths[head])
 
-    rule = ["-" * widths[head] if head == "server" else "-" * (widths[head] - 1) + ":" for head in heads]
-    texts = [[cell(head, head) for head in heads], rule]
-    texts += [[cell(head, row.get(head, "–")) for head in heads] for row in rows]
-    return "\n".join(f"| {' | '.join(text)} |" for text in texts)
+def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:
+    """A Markdown table that can be read as it is; the first `left` columns and a last one without a head are of words."""
+    widths = [max(len(head), *(len(row[column]) for row in rows)) for column, head in enumerate(heads)]
+    words = [column < left or not head for column, head in enumerate(heads)]
+
+    def line(cells: Sequence[str]) -> str:
+        texts = [
+            cell.ljust(width) if is_word else cell.rjust(width)
+            for cell, width, is_word in zip(cells, widths, words, strict=True)
+        ]
+        return f"| {' | '.join(texts)} |"
+
+    rules = ["-" * width if is_word else "-" * (width - 1) + ":" for width, is_word in zip(widths, words, strict=True)]
+    return "\n".join([line(heads), line(rules), *(line(row) for row in rows)])
 
 
 def section(plan: Plan, name: str, lines: Sequence[Summary]) -> tuple[str, str]:
@@ -165,18 +244,29 @@ def machine() -> dict[str, Any]:
     }
 
 
+def details(plan: Plan, case: Case) -> dict[str, Any]:
+    """What a reader of the record needs to make a table of its own."""
+    return {
+        "title": heading(plan, case),
+        "columns": list(case.scenario.columns),
+        **plan.timing(case)._asdict(),
+    }
+
+
 def write(plan: Plan, runs: Sequence[Run], versions: dict[str, str], copy: Path | None) -> Path:
     """Write both files into results/, the JSON also to `copy`; the answer is the path of the JSON."""
     now = datetime.now(UTC)
     found = summaries(plan, runs)
+    judged = verdicts(found)
     record = {
         "date": now.isoformat(timespec="seconds"),
         "machine": machine(),
         "versions": versions,
         "rounds": plan.rounds,
-        "cases": {case.name: plan.timing(case)._asdict() for case in plan.cases},
+        "cases": {case.name: details(plan, case) for case in plan.cases},
         "pinned": plan.cores.server is not None,
         "reference": {case.name: plan.reference_of(case) for case in plan.cases},
+        "bars": [{**dataclasses.asdict(each), "word": each.word} for each in judged],
         "summaries": [dataclasses.asdict(line) for lines in found.values() for line in lines],
         "runs": [dataclasses.asdict(run) for run in runs],
     }
@@ -193,5 +283,7 @@ def write(plan: Plan, runs: Sequence[Run], versions: dict[str, str], copy: Path 
     for name, lines in found.items():
         title, text = section(plan, name, lines)
         texts += [f"## {title}", text]
+    if judged:
+        texts += ["## Bars", bars_table(judged)]
     path.with_suffix(".md").write_text("\n\n".join(texts) + "\n")
     return path

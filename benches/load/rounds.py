@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
+import app_alone
 import usage
+from cold_start import ColdStart
 from load import LoadError, Target
 from process import Process, ServerError, free_port
 from request import Request
@@ -25,15 +27,15 @@ DISTURBED_RUNS = 3
 
 @dataclass(frozen=True)
 class Cores:
-    """Where server and load run; None on a machine with one core, where pinning would only hide the mixture."""
+    """Where server and load run; None when all share all cores: as asked, or as there is only one."""
 
     server: int | None
     load: int | None
 
     @classmethod
-    def choose(cls) -> Cores:
+    def choose(cls, pinned: bool = True) -> Cores:
         allowed = sorted(os.sched_getaffinity(0))
-        return cls(allowed[0], allowed[1]) if len(allowed) > 1 else cls(None, None)
+        return cls(allowed[0], allowed[1]) if pinned and len(allowed) > 1 else cls(None, None)
 
 
 @dataclass
@@ -90,7 +92,13 @@ class Plan:
         return self.reference or case.scenario.reference
 
     def servers_of(self, case: Case) -> list[str]:
-        return [name for name in self.servers if name in case.scenario.servers]
+        """Those without threads are measured once, not again for every number of threads that others have."""
+        repeated = case.threads > min(case.scenario.threads)
+        return [
+            name
+            for name in self.servers
+            if name in case.scenario.servers and (SERVERS[name].threaded or SERVERS[name].kept or not repeated)
+        ]
 
     def compares_files(self) -> bool:
         """Whether monopod and nginx serve the same files in one of the cases."""
@@ -135,11 +143,16 @@ class Plan:
     def run(self, case: Case, name: str, number: int) -> Run:
         result = Run(case.name, name, number)
         scenario = case.scenario
-        port = free_port()
-        command = SERVERS[name].start(self.place, scenario.app, port, case.threads)
-        command += scenario.server_options.get(name, ())
+        if not SERVERS[name].serves:
+            self.call(case, name, result)
+            return result
         with tempfile.TemporaryDirectory(prefix="load-") as directory:
-            process = Process(command, Path(directory) / "log", self.cores.server)
+            log = Path(directory) / "log"
+            if isinstance(scenario.load, ColdStart):
+                self.launch(case, name, log, result)
+                return result
+            port = free_port()
+            process = self.process(case, name, port, log)
             try:
                 with process:
                     request = process.wait_ready(scenario.request, port)
@@ -153,6 +166,44 @@ class Plan:
                 result.failure = str(error)
             result.killed = process.killed
         return result
+
+    def process(self, case: Case, name: str, port: int, log: Path) -> Process:
+        scenario = case.scenario
+        place = replace(self.place, room=scenario.room)
+        command = SERVERS[name].start(place, scenario.app, port, case.threads)
+        command += scenario.server_options.get(name, ())
+        return Process(command, log, self.cores.server)
+
+    def call(self, case: Case, name: str, result: Run) -> None:
+        """No server: the application alone."""
+        scenario, core = case.scenario, self.cores.server
+        assert isinstance(scenario.request, Request)
+        command = SERVERS[name].start(self.place, scenario.app, 0, case.threads)
+        try:
+            found = app_alone.call(command, scenario.app, scenario.request, *self.timing(case), core)
+        except LoadError as error:
+            result.failure = str(error)
+            return
+        result.requests, result.seconds = found["calls"], found["seconds"]
+        result.rps = found["calls"] / found["seconds"]
+        result.cpu_us = 1e6 * found["cpu_seconds"] / found["calls"]
+        result.busy_percent = 100 * found["cpu_seconds"] / found["seconds"]
+        if core is not None:
+            # It never waits: what it did not get, others had.
+            result.other_percent = max(0.0, 100 - result.busy_percent)
+
+    def launch(self, case: Case, name: str, log: Path, result: Run) -> None:
+        """Fresh processes, one after the other."""
+        load, request = case.scenario.load, case.scenario.request
+        assert isinstance(load, ColdStart)
+        assert isinstance(request, Request)
+        try:
+            outcome = load.launch(lambda port: self.process(case, name, port, log), request)
+        except ServerError as error:
+            result.failure = str(error)
+            return
+        result.requests, result.seconds = outcome.requests, outcome.seconds
+        result.p50_ms, result.p99_ms, result.extra = outcome.p50_ms, outcome.p99_ms, dict(outcome.extra)
 
     def measure(self, case: Case, process: Process, request: Request, port: int, result: Run) -> None:
         scenario, cores = case.scenario, self.cores
@@ -182,13 +233,15 @@ class Plan:
         result.extra, result.notes = dict(outcome.extra), outcome.notes
         if case.ideal_rps:
             result.extra["% of ideal"] = 100 * result.rps / case.ideal_rps
+            # All clients wait all the time, for each other too.
+            result.extra["p99 × ideal"] = outcome.p99_ms / (1000 * target.connections / case.ideal_rps)
         if outcome.errors:
             result.failure = outcome.error_text or f"{outcome.errors} errors"
         elif outcome.requests == 0:
             result.failure = "no request was answered"
-        elif complaint := request.complaint(port):
+        elif not scenario.ends and (complaint := request.complaint(port)):
             result.failure = f"after the load: {complaint}"
-        if outcome.requests:
+        if outcome.requests and not scenario.ends:
             result.cpu_us = 1e6 * spent.cpu_seconds / outcome.requests
             result.voluntary = spent.voluntary / outcome.requests
             result.nonvoluntary = spent.nonvoluntary / outcome.requests

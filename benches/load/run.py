@@ -23,6 +23,13 @@ EX_USAGE = 64
 EX_UNAVAILABLE = 69
 
 
+GROUPS = {
+    "bars": [name for name, scenario in SCENARIOS.items() if not scenario.by_name],
+    "short": [name for name, scenario in SCENARIOS.items() if scenario.short],
+}
+"""Names for several scenarios."""
+
+
 class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
@@ -54,7 +61,10 @@ def whole(text: str) -> int:
 def parser() -> Parser:
     made = Parser(prog="run.py", description="Measure monopod side by side with its peers; see README.md.")
     made.add_argument(
-        "scenarios", nargs="*", metavar="SCENARIO", help=f"some of {', '.join(SCENARIOS)}; default: the short ones"
+        "scenarios",
+        nargs="*",
+        metavar="SCENARIO",
+        help=f"some of {', '.join(SCENARIOS)}; bars (the default): all that bars are set for; short: the quick ones of these",
     )
     made.add_argument("--rounds", type=positive, default=3, help="runs of each server, interleaved (3)")
     made.add_argument("--duration", type=positive, help="whole seconds under load in a run (the scenario's: 5)")
@@ -68,6 +78,7 @@ def parser() -> Parser:
         action="store_true",
         help="real-time priority for server and load, on a machine with other work (root)",
     )
+    made.add_argument("--unpinned", action="store_true", help="server and load share all cores, as in most pods")
     made.add_argument("--servers", type=names, help=f"some of {','.join(SERVERS)}; default: all there are")
     made.add_argument("--threads", type=counts, help="thread counts instead of the scenario's own, such as 1,8")
     made.add_argument("--reference", type=names, help="the server ratios refer to (nginx for files, else granian)")
@@ -79,8 +90,8 @@ def parser() -> Parser:
 
 def prepare(arguments: argparse.Namespace) -> Plan:
     """Everything that can be missing is found here, before the first run."""
-    everyday = [name for name, scenario in SCENARIOS.items() if not scenario.by_name]
-    scenarios = [SCENARIOS[name] for name in dict.fromkeys(arguments.scenarios or everyday)]
+    named = [each for name in arguments.scenarios or ["bars"] for each in GROUPS.get(name, [name])]
+    scenarios = [SCENARIOS[name] for name in dict.fromkeys(named)]
     used = {name for scenario in scenarios for name in scenario.servers}
     wanted = arguments.servers or tuple(name for name in SERVERS if name in used)
     environment.need_tools(scenarios)
@@ -93,19 +104,19 @@ def prepare(arguments: argparse.Namespace) -> Plan:
             if arguments.servers:
                 raise
             print(f"{name} left out: {error}")
-    environment.need_venv(arguments.python, [SERVERS[name] for name in chosen], scenarios)
+    venv = environment.need_venv(arguments.python, [SERVERS[name] for name in chosen], scenarios)
     monopod = None
     if "monopod" in chosen:
         try:
-            monopod = environment.find_monopod(arguments.monopod)
+            monopod = environment.find_monopod(arguments.monopod, venv)
         except environment.Missing as error:
             if arguments.servers or arguments.monopod:
                 raise
             print(f"monopod left out: {error}")
             chosen.remove("monopod")
     environment.need_assets(scenarios, monopod)
-    cores = Cores.choose()
-    if cores.server is None:
+    cores = Cores.choose(pinned=not arguments.unpinned)
+    if cores.server is None and not arguments.unpinned:
         print("note: one core only, so server and load are not pinned and disturb each other")
     return Plan(
         cases=tuple(case for scenario in scenarios for case in scenario.cases(arguments.threads)),
@@ -116,7 +127,7 @@ def prepare(arguments: argparse.Namespace) -> Plan:
         connections=arguments.clients,
         quiet=arguments.quiet,
         reference=arguments.reference[0] if arguments.reference else None,
-        place=Place(environment.VENV, monopod),
+        place=Place(venv, monopod),
         cores=cores,
     )
 
@@ -128,8 +139,10 @@ def show(run: Run) -> None:
         return
     other = "" if run.other_percent is None else f", {run.other_percent:.0f} % of the core went to others"
     killed = ", had to be killed" if run.killed else ""
-    if SCENARIOS[run.case.partition("/")[0]].columns:
-        numbers = ", ".join(f"{name} {value:.1f}" for name, value in run.extra.items())
+    scenario = SCENARIOS[run.case.partition("/")[0]]
+    if scenario.columns:
+        known = {**({"PSS MiB": run.pss_mib} if "PSS MiB" in scenario.columns else {}), **run.extra}
+        numbers = ", ".join(f"{name} {value:.1f}" for name, value in known.items())
         print(f"{where} p50 {run.p50_ms:.2f} p99 {run.p99_ms:.2f} ms, {numbers}{other}{killed} {run.notes}", flush=True)
         return
     print(f"{where} {run.cpu_us:7.1f} µs {run.rps:8.0f} req/s{other}{killed}", flush=True)
@@ -137,9 +150,8 @@ def show(run: Run) -> None:
 
 def right_files(plan: Plan) -> bool:
     """Speed is worth nothing to who answers wrong: first ranges and conditions, beside nginx."""
-    assert plan.place.monopod is not None
     try:
-        return nginx_oracle.agree(plan.place.monopod, 5000)
+        return nginx_oracle.agree(plan.place, 5000)
     except ServerError as error:
         print(f"run.py: {error}", file=sys.stderr)
         return False
@@ -147,7 +159,7 @@ def right_files(plan: Plan) -> bool:
 
 def main() -> int:
     arguments = parser().parse_args()
-    unknown = [name for name in arguments.scenarios if name not in SCENARIOS]
+    unknown = [name for name in arguments.scenarios if name not in (*SCENARIOS, *GROUPS)]
     if unknown:
         parser().error(f"unknown scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
     if arguments.reference and len(arguments.reference) != 1:
@@ -169,9 +181,12 @@ def main() -> int:
     for run in plan.runs():
         show(run)
         runs.append(run)
-    for name, lines in report.summaries(plan, runs).items():
+    found = report.summaries(plan, runs)
+    for name, lines in found.items():
         if lines:
             print("\n{}\n{}".format(*report.section(plan, name, lines)))
+    if judged := report.verdicts(found):
+        print(f"\nBars\n{report.bars_table(judged)}")
     path = report.write(plan, runs, versions, arguments.json)
     print(f"\nwritten: {path} and {path.with_suffix('.md').name}")
     return 1 if not runs or any(run.failure for run in runs) else 0

@@ -27,6 +27,8 @@ class Stat:
     parent: int
     session: int
     ticks: int
+    running: bool
+    """It has not ended, with its parent yet to hear of it."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,12 @@ def stat(pid: int) -> Stat | None:
         return None
     # The command name, in brackets, may contain anything; state is the first field after it.
     fields = text[text.rindex(")") + 2 :].split()
-    return Stat(parent=int(fields[1]), session=int(fields[3]), ticks=sum(int(field) for field in fields[11:15]))
+    return Stat(
+        parent=int(fields[1]),
+        session=int(fields[3]),
+        ticks=sum(int(field) for field in fields[11:15]),
+        running=fields[0] not in "ZX",
+    )
 
 
 def tree(root: int) -> dict[int, Stat]:
