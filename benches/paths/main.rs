@@ -1,0 +1,65 @@
+//! What a request passes on its way, each part alone: `cargo bench --bench paths [NAME]`, or `make bench-paths`.
+//!
+//! `paths --times N NAME` runs one part N times and nothing else, for `benches/instructions.py`. Times are for
+//! before-and-after on one quiet machine; what a user waits for, `benches/load` measures.
+#![allow(clippy::unwrap_used, reason = "a bench fails by panicking")]
+
+mod environ;
+mod guard;
+mod hand_over;
+mod preconditions;
+mod response_pipe;
+mod static_files;
+
+use std::hint::black_box;
+
+use criterion::Criterion;
+use pyo3::Python;
+
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// One part of the way, ready to be run as often as one likes.
+pub struct Part<'py> {
+    name: &'static str,
+    once: Box<dyn FnMut() + 'py>,
+}
+
+impl<'py> Part<'py> {
+    fn new<T>(name: &'static str, mut once: impl FnMut() -> T + 'py) -> Self {
+        Self { name, once: Box::new(move || drop(black_box(once()))) }
+    }
+}
+
+/// All of them, in the order in which a request meets them.
+fn parts(py: Python<'_>) -> Vec<Part<'_>> {
+    let mut all = guard::parts();
+    all.extend(static_files::parts());
+    all.extend(preconditions::parts());
+    all.extend(hand_over::parts());
+    all.extend(environ::parts(py));
+    all.extend(response_pipe::parts());
+    all
+}
+
+fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    Python::initialize();
+    Python::attach(|py| {
+        if let [_, flag, times, name] = args.as_slice()
+            && flag == "--times"
+        {
+            let mut part = parts(py).into_iter().find(|part| part.name == *name).unwrap();
+            for _ in 0..times.parse().unwrap() {
+                (part.once)();
+            }
+            return;
+        }
+        let mut criterion = Criterion::default().configure_from_args();
+        for mut part in parts(py) {
+            criterion.bench_function(part.name, |bencher| bencher.iter(&mut part.once));
+        }
+        criterion.final_summary();
+    });
+}
