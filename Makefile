@@ -21,6 +21,8 @@ BIND ?= 127.0.0.1:8000
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?=
 FUZZ_SANITIZER ?= none
+# `make bench` with another Python than the one everything else is built for, such as ~/.pyenv/versions/3.13.0/bin/python3.
+BENCH_PYTHON ?=
 # More arguments for pytest, cargo test and benches/load/run.py, such as ARGS="-k upload".
 ARGS ?=
 
@@ -37,6 +39,9 @@ unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV CONDA_PREFIX
 # Binary, wheel and tests are built for the one Python that scripts/setup found.
 python = $$(cat $(PYTHON_FILE))
 cargo = PYO3_PYTHON=$(python) cargo
+# A binary is linked with one Python, so that for another one has a target directory of its own.
+bench_python = $(or $(BENCH_PYTHON),$(python))
+BENCH_TARGET = $(if $(BENCH_PYTHON),$(TARGET)/bench-build,$(TARGET))
 # In CI a Cargo.lock that does not fit Cargo.toml is an error.
 locked = $(if $(CI),--locked)
 stage = @scripts/stage
@@ -74,6 +79,7 @@ test: lint test-rust test-wsgi test-pythons test-browser test-prometheus test-co
 fmt: $(TEST_VENV)/.ready ## format Rust and Python
 	@cargo fmt
 	@cargo fmt --manifest-path fuzz/Cargo.toml
+	@cargo fmt --manifest-path benches/floor/Cargo.toml
 	@$(TEST_VENV)/bin/ruff check --quiet --fix-only $(PYTHON_CODE)
 	@$(TEST_VENV)/bin/ruff format --quiet $(PYTHON_CODE)
 
@@ -81,9 +87,18 @@ fmt: $(TEST_VENV)/.ready ## format Rust and Python
 lint: check-rooms check-format lint-python clippy ## rooms, formatting, ruff, mypy, clippy
 
 .PHONY: bench
-bench: $(PYTHON_FILE) ## measure beside granian, bjoern and gunicorn, see benches/load/README.md (ARGS=…)
-	$(stage) "cargo build --release" env PYO3_PYTHON=$(python) cargo build --release $(locked) --bin monopod
-	@$(python) benches/load/run.py --python $(python) --monopod $(TARGET)/release/monopod $(ARGS)
+bench: $(PYTHON_FILE) ## measure beside the peers, see benches/load/README.md (ARGS="hello …", BENCH_PYTHON=…)
+	$(stage) "cargo build --release" env PYO3_PYTHON=$(bench_python) CARGO_TARGET_DIR=$(BENCH_TARGET) \
+		cargo build --release $(locked) --bin monopod
+	@$(python) benches/load/run.py --python $(bench_python) --monopod $(BENCH_TARGET)/release/monopod $(ARGS)
+
+.PHONY: bench-paths
+bench-paths: $(PYTHON_FILE) ## time each part of a request's way alone (ARGS="guard …")
+	@$(cargo) bench --quiet $(locked) --bench paths -- $(ARGS)
+
+.PHONY: bench-counts
+bench-counts: $(PYTHON_FILE) ## count their instructions and compare with benches/instructions.json (ARGS=--bless)
+	@PYO3_PYTHON=$(python) $(python) benches/instructions.py $(ARGS)
 
 .PHONY: bench-rollout
 bench-rollout: $(PYTHON_FILE) $(TARGET)/bench-venv/.peers ## rolling updates under load, see benches/container/README.md (ARGS=…)
@@ -131,6 +146,7 @@ check-rooms: $(PYTHON_FILE) ## who may touch what in src/
 .PHONY: check-format
 check-format: $(TEST_VENV)/.ready
 	$(stage) "format" bash -c 'cargo fmt --check && cargo fmt --check --manifest-path fuzz/Cargo.toml \
+		&& cargo fmt --check --manifest-path benches/floor/Cargo.toml \
 		&& $(TEST_VENV)/bin/ruff format --check --quiet $(PYTHON_CODE)'
 
 .PHONY: lint-python
