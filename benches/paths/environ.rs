@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use http::Request;
-use monopod::exchange::{Client, RequestHead};
+use monopod::exchange::{Client, RequestHead, RequestId};
 use monopod::wsgi::environ::EnvironFactory;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -21,7 +21,8 @@ fn head(message: &[u8]) -> RequestHead {
         request.header(name, value)
     });
     let client = Client::tcp((Ipv4Addr::new(203, 0, 113, 7), 5).into(), (Ipv4Addr::new(10, 0, 0, 9), 8000).into());
-    RequestHead { parts: request.body(()).unwrap().into_parts().0, client: Arc::new(client) }
+    let parts = request.body(()).unwrap().into_parts().0;
+    RequestHead { parts, client: Arc::new(client), id: RequestId::default() }
 }
 
 pub fn parts(py: Python<'_>) -> Vec<Part<'_>> {

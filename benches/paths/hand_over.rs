@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use monopod::app::queue::Queue;
-use monopod::exchange::{Client, Job, Replies, Reply, ReplyBody, RequestHead, Source, Spooled, Waiting};
+use monopod::exchange::{Client, Job, Replies, Reply, ReplyBody, RequestHead, RequestId, Source, Spooled, Waiting};
 
 use crate::Part;
 
 fn job(replies: &Replies, client: &Arc<Client>) -> (Job, Waiting) {
     let (reply, waiting) = replies.handle();
     let (parts, ()) = Request::get("/").body(()).unwrap().into_parts();
-    let head = RequestHead { parts, client: Arc::clone(client) };
+    let head = RequestHead { parts, client: Arc::clone(client), id: RequestId::default() };
     (Job { head, body: Spooled::Empty, reply, queued: Instant::now() }, waiting)
 }
 

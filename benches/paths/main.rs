@@ -4,6 +4,9 @@
 //! before-and-after on one quiet machine; what a user waits for, `benches/load` measures.
 #![allow(clippy::unwrap_used, reason = "a bench fails by panicking")]
 
+#[allow(dead_code, reason = "the binary also sets options")]
+#[path = "../../src/sys/allocator.rs"]
+mod allocator;
 mod environ;
 mod guard;
 mod hand_over;
@@ -18,7 +21,7 @@ use pyo3::Python;
 
 /// As in the binary.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocator::Mimalloc = allocator::Mimalloc;
 
 /// One part of the way, ready to be run as often as one likes.
 pub struct Part<'py> {

@@ -19,6 +19,7 @@ const fn is_plain(layout: Layout) -> bool {
 // SAFETY: what is given out is mimalloc's, of the layout's size and alignment (see `is_plain`), and `mi_free` and
 // `mi_realloc*` take whatever any of its functions gave out. Null where there is none.
 unsafe impl GlobalAlloc for Mimalloc {
+    // SAFETY: the caller keeps to what GlobalAlloc asks.
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if is_plain(layout) {
             // SAFETY: takes any size.
@@ -29,6 +30,7 @@ unsafe impl GlobalAlloc for Mimalloc {
         }
     }
 
+    // SAFETY: the caller keeps to what GlobalAlloc asks.
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         if is_plain(layout) {
             // SAFETY: as above.
@@ -39,11 +41,13 @@ unsafe impl GlobalAlloc for Mimalloc {
         }
     }
 
+    // SAFETY: the caller keeps to what GlobalAlloc asks.
     unsafe fn dealloc(&self, memory: *mut u8, _: Layout) {
         // SAFETY: the caller gives back what it was given here.
         unsafe { mi::mi_free(memory.cast()) }
     }
 
+    // SAFETY: the caller keeps to what GlobalAlloc asks.
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: the caller keeps to its contract: the size, rounded up to the alignment, does not overflow.
         if is_plain(layout) && is_plain(unsafe { Layout::from_size_align_unchecked(size, layout.align()) }) {
