@@ -27,7 +27,12 @@ TARGET = {"namespace": "shop", "pod": "web-1"}
 # As Grafana sets them; scrapes are a second apart.
 VARIABLES = {"$__rate_interval": "5s", "$namespace": "shop|mall", "$job": ".*", "$pod": ".*"}
 # What the machine may not have, and what does not happen here.
-MAY_BE_EMPTY = ("monopod_memory_limit_bytes", "process_max_fds", "changes(process_start_time_seconds")
+MAY_BE_EMPTY = (
+    "monopod_memory_limit_bytes",
+    "monopod_memory_used_bytes",
+    "process_max_fds",
+    "changes(process_start_time_seconds",
+)
 
 
 class Prometheus:

@@ -144,7 +144,7 @@ def test_while_it_is_full_and_while_it_drains(start: Starter, gate: Gate) -> Non
         visitor = gate.wait("hello")
         waiting.request("/hello")
         await_true(lambda: status(server)["queue"] == {"depth": 1, "capacity": 1}, "it waits in the queue")
-        assert life(server) == ("ready", "queue-full", None)
+        await_true(lambda: life(server) == ("ready", "queue-full", None), "a burst is over when it lasts for a second")
         server.send_signal(signal.SIGTERM)
         await_true(lambda: life(server) == ("draining", "draining", None), "it drains")
         visitor.let_through()
