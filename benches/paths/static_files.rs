@@ -12,7 +12,7 @@ use crate::Part;
 
 fn served() -> StaticFiles {
     let directory = tempfile::tempdir().unwrap();
-    for number in 0..1000 {
+    for number in 0..200 {
         let rules = format!(".card-{number} {{ margin: {number}px; color: #123456; background: #654321; }}\n");
         std::fs::write(directory.path().join(format!("site-{number}.css")), rules.repeat(20)).unwrap();
     }
@@ -35,7 +35,7 @@ fn headers<const N: usize>(fields: [(HeaderName, &str); N]) -> HeaderMap {
 
 pub fn parts() -> Vec<Part<'static>> {
     let files: &'static StaticFiles = Box::leak(Box::new(served()));
-    let path = "/static/site-500.css";
+    let path = "/static/site-100.css";
     let ask = move |name, path: &'static str, headers: HeaderMap, expected: Option<StatusCode>| {
         Part::new(name, move || {
             let answer = files.respond(&Method::GET, path, None, &headers);
