@@ -38,7 +38,7 @@ pub fn parts(py: Python<'_>) -> Vec<Part<'_>> {
         let factory = EnvironFactory::new(py, &template, "", Arc::default()).unwrap();
         let head = head(message);
         let input = py.None().into_bound(py);
-        Part::new(name, move || factory.build(py, &head, 0, &input).unwrap())
+        Part::new(name, move || factory.build(py, &head, 0, &input, &input).unwrap())
     };
     vec![
         build("environ, one header", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"),

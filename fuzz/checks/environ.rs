@@ -55,7 +55,8 @@ fn build(py: Python<'_>, parts: Parts, body: &Bytes) -> PyResult<Environ> {
     let client = Client::tcp((Ipv4Addr::new(1, 2, 3, 4), 5).into(), (Ipv4Addr::new(10, 0, 0, 9), 8000).into());
     let head = RequestHead { parts, client: Arc::new(client), id: RequestId::default() };
     let input = PyBytes::new(py, body);
-    let environ = factory.build(py, &head, body.len() as u64, &input)?;
+    let environ = factory.build(py, &head, body.len() as u64, &input, &input)?;
+    environ.del_item("monopod.client_disconnected")?;
     let mut found = Environ::new();
     for (key, value) in environ.iter() {
         let key: String = key.cast_exact::<PyString>()?.extract()?;

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use smallvec::SmallVec;
 
-use super::environ::{DISCONNECTED, EnvironFactory};
+use super::environ::EnvironFactory;
 use super::errors::{self, ErrorStream};
 use super::file_wrapper::{FileWrapper, as_bytes};
 use super::input::Input;
@@ -81,9 +81,8 @@ impl Application {
         };
         let body_len = body.len();
         let outcome = Input::open(py, body).and_then(|input| {
-            let environ = self.environ.build(py, &head, body_len, input.stream())?;
-            let disconnected = start_response.getattr(intern!(py, "client_disconnected"))?;
-            environ.set_item(intern!(py, DISCONNECTED), disconnected)?;
+            let client_disconnected = start_response.getattr(intern!(py, "client_disconnected"))?;
+            let environ = self.environ.build(py, &head, body_len, input.stream(), &client_disconnected)?;
             if self.may_name_files {
                 let headers = std::mem::take(&mut head.parts.headers);
                 let asked = Asked { method: head.parts.method.clone(), headers };

@@ -79,7 +79,7 @@ const KNOWN: &[&str] = &[
     "x-requested-with",
 ];
 
-/// Keys that each request sets, here or in `call`.
+/// Keys that each request sets.
 const ALWAYS: [&str; 13] = [
     "REQUEST_METHOD",
     "PATH_INFO",
@@ -93,14 +93,12 @@ const ALWAYS: [&str; 13] = [
     "SERVER_PORT",
     "wsgi.input",
     REQUEST_ID,
-    DISCONNECTED,
+    CLIENT_DISCONNECTED,
 ];
 
 /// What the access record calls this request.
 const REQUEST_ID: &str = "monopod.request_id";
-
-/// Where the application may ask whether its client is still there.
-pub const DISCONNECTED: &str = "monopod.client_disconnected";
+const CLIENT_DISCONNECTED: &str = "monopod.client_disconnected";
 
 /// What environ keys and values are made of, once per process.
 pub struct EnvironFactory {
@@ -134,6 +132,7 @@ struct Keys {
     url_scheme: Py<PyString>,
     https: Py<PyString>,
     request_id: Py<PyString>,
+    client_disconnected: Py<PyString>,
     x_request_id: Py<PyString>,
 }
 
@@ -185,6 +184,7 @@ impl EnvironFactory {
                 url_scheme: key("wsgi.url_scheme"),
                 https: key("https"),
                 request_id: key(REQUEST_ID),
+                client_disconnected: key(CLIENT_DISCONNECTED),
                 x_request_id: key("HTTP_X_REQUEST_ID"),
             },
             known,
@@ -196,7 +196,8 @@ impl EnvironFactory {
         })
     }
 
-    /// The environ for one request whose body is `input`, `body_len` bytes long.
+    /// The environ for one request whose body is `input`, `body_len` bytes long; by `client_disconnected` the application
+    /// may ask whether its client is still there.
     ///
     /// # Errors
     /// Only what allocating Python objects raises.
@@ -206,6 +207,7 @@ impl EnvironFactory {
         head: &RequestHead,
         body_len: u64,
         input: &Bound<'py, PyAny>,
+        client_disconnected: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let keys = &self.keys;
         let parts = &head.parts;
@@ -232,6 +234,7 @@ impl EnvironFactory {
             environ.set_item(&keys.url_scheme, &keys.https)?;
         }
         environ.set_item(&keys.input, input)?;
+        environ.set_item(&keys.client_disconnected, client_disconnected)?;
         self.set_headers(py, &environ, &parts.headers, body_len)?;
         let request_id = latin1(py, head.id.text(&mut Digits::default()).as_bytes())?;
         // There only where a header is (PEP 3333, "environ Variables"), but not with the word of a client that does not count.
