@@ -1,6 +1,6 @@
 """python3 benches/load/performance_page.py RESULT.json: write docs/performance.md and its plots from a run's record.
 
-The words are in performance_page.md, with a line `{{…}}` wherever something of the record belongs; see `Page`. Further
+The words are in performance_page.md, with `{{…}}` wherever something of the record belongs; see `Page`. Further
 records, of a run with --unpinned, of one with another Python and of syscalls.py, fill the places that are theirs.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import statistics
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
@@ -23,11 +24,21 @@ from servers import HERE
 
 ROOT = HERE.parent.parent
 TEMPLATE = HERE / "performance_page.md"
-PLACE = re.compile(r"^\{\{(.+)\}\}$", re.MULTILINE)
+PLACE = re.compile(r"\{\{(.+?)\}\}")
+COUNTS = HERE.parent / "instructions.json"
+FEWEST_ROUNDS = 3
+MOST_OTHERS = 10.0
+"""Per cent of the server's core that others may have had, in the median of all figures, in a run that is worth quoting."""
 NOT_SERVERS = ("floor", "app")
 SHOWN = ("CPU µs/req", "overhead µs", "req/s", "p50 ms", "p99 ms", "vol/req", "invol/req", "PSS MiB")
 """Of the columns that all scenarios share, besides those with the reference in their head."""
-LOST = (("CPU µs/req", "CPU"), ("PSS MiB", "memory"), ("start ms", "start"))
+LOST = (
+    ("CPU µs/req", "CPU"),
+    ("PSS MiB", "memory"),
+    ("KiB/conn", "memory a connection"),
+    ("start ms", "start"),
+    ("p99 ms", "p99"),
+)
 """What is looked at for where others are better, and what it is called. Less is better."""
 CLOSE = 0.97
 """Nearer than this is no difference."""
@@ -55,8 +66,8 @@ class Record:
 
 @dataclass
 class Page:
-    """Fills places: `machine`, `versions`, `bars`, `lost`, `syscalls SCENARIO`, `plot CASE COLUMN`, `table CASE`; before
-    the last three a word, `unpinned` or `python`, for the record they are taken from."""
+    """Fills places: `machine`, `caution`, `versions`, `bars`, `lost`, `plot CASE COLUMN`, `table CASE`, each after a word,
+    `unpinned` or `python`, where another record is meant; `syscalls SCENARIO`, `count PART`."""
 
     records: dict[str, Record]
     counted: list[syscalls.Counted]
@@ -74,6 +85,8 @@ class Page:
         text = None
         if word == "syscalls":
             text = self.syscalls(*rest)
+        elif word == "count":
+            text = self.count(" ".join(rest))
         elif record is not None:
             text = getattr(self, word)(record, *rest)
         if text is None:
@@ -89,6 +102,27 @@ class Page:
             f"CPython {told['versions']['python']}; {told['rounds']} rounds, {pinned}; load average at the end "
             f"{machine['load_average']:.1f}."
         )
+
+    def caution(self, record: Record) -> str:
+        """Whether the figures can be trusted, as far as the record knows."""
+        others = [line["other_percent"] for line in record.told["summaries"] if line["other_percent"] is not None]
+        reasons = []
+        if record.told["rounds"] < FEWEST_ROUNDS:
+            reasons.append(f"it has {record.told['rounds']} of {FEWEST_ROUNDS} rounds")
+        if others and statistics.median(others) > MOST_OTHERS:
+            reasons.append(f"others had {statistics.median(others):.0f} % of the server's core in the median")
+        if failed := sum(line["failed"] for line in record.told["summaries"]):
+            reasons.append(f"{failed} runs failed")
+        if not reasons:
+            return ""
+        return (
+            f"**This run is not one to quote:** {', '.join(reasons)}. Its figures show the form of this page, no more."
+        )
+
+    def count(self, part: str) -> str | None:
+        """Instructions of a part, as committed."""
+        known = json.loads(COUNTS.read_text())["instructions"].get(part)
+        return None if known is None else f"{known:,}"
 
     def versions(self, record: Record) -> str:
         known = record.told["versions"]
@@ -123,7 +157,9 @@ class Page:
                 continue
             columns = record.told["cases"][case]["columns"]
             for head, word in LOST:
-                if columns and head not in columns and head not in ours.extra:
+                # All columns are those of a closed loop, where latency says how long the queue was.
+                told = head in columns or head in ours.extra or (not columns and head != "p99 ms")
+                if not told:
                     continue
                 mine = report.figures(ours).get(head)
                 for server, line in lines.items():
@@ -188,7 +224,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for old in plots.glob("*.svg"):
         old.unlink()
     page = Page(records, counted, plots, asked.out.stem)
-    asked.out.write_text(PLACE.sub(lambda found: page.fill(found[1]), TEMPLATE.read_text()))
+    text = PLACE.sub(lambda found: page.fill(found[1]), TEMPLATE.read_text())
+    # What had nothing to say leaves no gap.
+    asked.out.write_text(re.sub(r"\n{3,}", "\n\n", text))
     for place in page.absent:
         print(f"not in the records: {place}")
     print(f"written: {asked.out}")

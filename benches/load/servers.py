@@ -218,7 +218,7 @@ SERVERS: dict[str, Server] = {
         Server("monopod", (), monopod),
         Server("granian", ("granian",), granian),
         Server("bjoern", ("bjoern",), bjoern, threaded=False, kept=True),
-        Server("fastwsgi", ("fastwsgi",), fastwsgi, threaded=False),
+        Server("fastwsgi", ("fastwsgi", "setuptools"), fastwsgi, threaded=False),
         Server("gunicorn", ("gunicorn",), gunicorn),
         Server("gunicorn-sync", ("gunicorn",), gunicorn_sync, threaded=False),
         Server("uwsgi", ("uWSGI",), uwsgi),

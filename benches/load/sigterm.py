@@ -49,7 +49,7 @@ class Sigterm:
         # (when, how it ended): `time.monotonic` is one clock for all processes.
         after = [(at - told_at, kind) for at, kind in found["ended"] if at >= told_at]
         refused = [at for at, kind in after if kind == "refused"]
-        broken = [kind for at, kind in after if kind not in ("ok", "refused")]
+        broken = [(at, kind) for at, kind in after if kind not in ("ok", "refused")]
         before = [kind for at, kind in found["ended"] if at < told_at and kind != "ok"]
         return Outcome(
             requests=sum(kind == "ok" for _, kind in found["ended"]),
@@ -65,5 +65,5 @@ class Sigterm:
                 "first refused s": min(refused, default=gone),
                 "gone after s": gone,
             },
-            notes=told(broken),
+            notes=told(f"{kind} at {at:.1f} s" for at, kind in broken),
         )
