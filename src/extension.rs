@@ -36,8 +36,12 @@ fn main(py: Python<'_>, argv: Vec<OsString>) -> PyResult<u8> {
     // A closed standard stream's number would go to the next socket, and log lines into it.
     open_missing_streams(py)?;
     // SIGINT is the server's: Python's own handler would raise KeyboardInterrupt into the shutdown.
+    // Where whoever started this has it ignored, Python has no handler, and commands below `init` shall find it so.
     let signal = py.import("signal")?;
-    signal.call_method1("signal", (signal.getattr("SIGINT")?, signal.getattr("SIG_DFL")?))?;
+    let interrupt = signal.getattr("SIGINT")?;
+    if !signal.call_method1("getsignal", (&interrupt,))?.eq(signal.getattr("SIG_IGN")?)? {
+        signal.call_method1("signal", (interrupt, signal.getattr("SIG_DFL")?))?;
+    }
     crate::split_off_init(py)?;
     Ok(py.detach(|| run(Face::Wheel, &argv)))
 }
