@@ -43,6 +43,8 @@ class Bar:
     threads: int | None = None
     """The only case it is for; None: each."""
     moonshot: bool = False
+    one_core: bool = False
+    """It is about a server that has one core to itself, and says nothing of a run with --unpinned."""
 
     def __str__(self) -> str:
         limit = f"{self.limit:g}" if self.of is None else f"{self.limit:.2f} × {self.of}"
@@ -88,10 +90,10 @@ def framework(scenario: str) -> Iterator[Bar]:
 BARS: tuple[Bar, ...] = (
     cpu("hello", 0.70, "granian"),
     cpu("hello", 1.10, "bjoern"),
-    Bar("hello", "invol/req", 0.1),
+    Bar("hello", "invol/req", 0.1, one_core=True),
     moonshot(cpu("hello", 1.00, "bjoern")),
     *framework("flask_json"),
-    Bar("flask_json", "invol/req", 0.1),
+    Bar("flask_json", "invol/req", 0.1, one_core=True),
     *framework("django_view"),
     cpu("post_10k", 1.00, "granian"),
     moonshot(cpu("post_10k", 1.00, "fastwsgi")),
@@ -143,12 +145,13 @@ Figures = Mapping[tuple[str, str], Mapping[str, Any]]
 """(case, server) to its figures by the heads of their columns, and under `failed` how many runs did not count."""
 
 
-def judge(cases: Sequence[str], figures: Figures) -> list[Verdict]:
-    """Every bar of these cases, bars before moonshots."""
+def judge(cases: Sequence[str], figures: Figures, pinned: bool) -> list[Verdict]:
+    """Every bar of these cases that the run can tell of, bars before moonshots."""
     verdicts = []
     for case in cases:
         scenario, _, threads = case.partition("/")
         its_own = [bar for bar in BARS if bar.scenario == scenario and bar.threads in (None, int(threads))]
+        its_own = [bar for bar in its_own if pinned or not bar.one_core]
         verdicts += [verdict(bar, case, figures) for bar in sorted(its_own, key=lambda bar: bar.moonshot)]
     return verdicts
 

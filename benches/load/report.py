@@ -136,10 +136,9 @@ def figures(line: Summary) -> dict[str, Any]:
     }
 
 
-def verdicts(found: dict[str, list[Summary]]) -> list[bars.Verdict]:
-    return bars.judge(
-        list(found), {(line.case, line.server): figures(line) for lines in found.values() for line in lines}
-    )
+def verdicts(plan: Plan, found: dict[str, list[Summary]]) -> list[bars.Verdict]:
+    known = {(line.case, line.server): figures(line) for lines in found.values() for line in lines}
+    return bars.judge(list(found), known, pinned=plan.cores.server is not None)
 
 
 def bars_table(judged: Sequence[bars.Verdict]) -> str:
@@ -257,7 +256,7 @@ def write(plan: Plan, runs: Sequence[Run], versions: dict[str, str], copy: Path 
     """Write both files into results/, the JSON also to `copy`; the answer is the path of the JSON."""
     now = datetime.now(UTC)
     found = summaries(plan, runs)
-    judged = verdicts(found)
+    judged = verdicts(plan, found)
     record = {
         "date": now.isoformat(timespec="seconds"),
         "machine": machine(),

@@ -185,7 +185,7 @@ def main() -> int:
     for name, lines in found.items():
         if lines:
             print("\n{}\n{}".format(*report.section(plan, name, lines)))
-    if judged := report.verdicts(found):
+    if judged := report.verdicts(plan, found):
         print(f"\nBars\n{report.bars_table(judged)}")
     path = report.write(plan, runs, versions, arguments.json)
     print(f"\nwritten: {path} and {path.with_suffix('.md').name}")
