@@ -21,6 +21,9 @@ use crate::sys::fd;
 /// The pause after an error that only time mends.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
+/// The longest backlog there is (`--backlog`).
+const MOST_WAITING: usize = 65_535;
+
 /// What to do with each accepted connection.
 pub trait Serve: Clone + Send + 'static {
     /// Serves `client` on `stream` in a task of its own, which keeps `permit`; returns at once.
@@ -29,12 +32,18 @@ pub trait Serve: Clone + Send + 'static {
         S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static;
 }
 
-/// Accepts until the future is dropped; dropping it closes the listener. Each connection gets one of `permits`, which
-/// other listeners may share: a listener that nobody comes to holds none.
+/// Accepts until `stop` is over, and then whoever has connected by then: the kernel resets what waits at a listener that is
+/// closed. Each connection gets one of `permits`, which other listeners may share: a listener that nobody comes to holds
+/// none.
 ///
 /// # Errors
 /// When the runtime cannot take the listener, or nobody will come to it any more.
-pub async fn accept(listener: Listener, permits: Arc<Permits>, serve: impl Serve) -> io::Result<()> {
+pub async fn accept(
+    listener: Listener,
+    permits: Arc<Permits>,
+    serve: impl Serve,
+    stop: impl Future<Output = ()> + Send,
+) -> io::Result<()> {
     match listener {
         Listener::Tcp { listener, local } => {
             let listener = TcpListener::from_std(listener)?;
@@ -45,7 +54,17 @@ pub async fn accept(listener: Listener, permits: Arc<Permits>, serve: impl Serve
                     Ok((off_standard_tcp(stream)?, Client::tcp(peer, local)))
                 })
             };
-            accept_all(&listener, next, &permits, serve).await
+            tokio::select! {
+                error = accept_all(&listener, next, &permits, serve.clone()) => return error,
+                () = stop => {}
+            }
+            let listener = listener.into_std()?;
+            let rest = || {
+                let (stream, peer) = listener.accept()?;
+                stream.set_nonblocking(true)?;
+                Ok((off_standard_tcp(TcpStream::from_std(stream)?)?, Client::tcp(peer, local)))
+            };
+            accept_rest(rest, &permits, &serve);
         }
         Listener::Unix { listener, own, .. } => {
             let listener = UnixListener::from_std(listener)?;
@@ -55,7 +74,34 @@ pub async fn accept(listener: Listener, permits: Arc<Permits>, serve: impl Serve
                 let accepted = listener.poll_accept(cx);
                 accepted.map(|accepted| Ok((off_standard_unix(accepted?.0)?, Client::unix())))
             };
-            accept_all(&listener, next, &permits, serve).await
+            tokio::select! {
+                error = accept_all(&listener, next, &permits, serve.clone()) => return error,
+                () = stop => {}
+            }
+            let listener = listener.into_std()?;
+            let rest = || {
+                let (stream, _) = listener.accept()?;
+                stream.set_nonblocking(true)?;
+                Ok((off_standard_unix(UnixStream::from_std(stream)?)?, Client::unix()))
+            };
+            accept_rest(rest, &permits, &serve);
+        }
+    }
+    Ok(())
+}
+
+/// Accepts by `next`, which does not wait, until nobody is left, or no permit.
+fn accept_rest<S>(next: impl Fn() -> io::Result<(S, Client)>, permits: &Arc<Permits>, serve: &impl Serve)
+where
+    S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
+{
+    // More come all the time; at some point the port has to close.
+    for _ in 0..MOST_WAITING {
+        let Some(permit) = permits.try_take() else { return };
+        match next() {
+            Ok((stream, client)) => serve.serve(stream, client, permit),
+            Err(error) if is_the_peers(&error) => {}
+            Err(_) => return,
         }
     }
 }
@@ -154,6 +200,7 @@ fn is_final(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
     fn a_peers_error_is_not_ours() {
@@ -178,8 +225,33 @@ mod tests {
         bound.set_nonblocking(true).unwrap();
         let shared = socket2::Socket::from(bound.try_clone().unwrap());
         let local = bound.local_addr().unwrap();
-        let accepting = tokio::spawn(accept(Listener::Tcp { listener: bound, local }, Permits::new(1), Nobody));
+        let listener = Listener::Tcp { listener: bound, local };
+        let accepting = tokio::spawn(accept(listener, Permits::new(1), Nobody, std::future::pending()));
         shared.shutdown(std::net::Shutdown::Read).unwrap();
         assert_eq!(accepting.await.unwrap().unwrap_err().raw_os_error(), Some(libc::EINVAL));
+    }
+
+    #[tokio::test]
+    async fn who_has_connected_by_the_end_is_served() {
+        #[derive(Clone, Default)]
+        struct Count(Arc<AtomicUsize>);
+        impl Serve for Count {
+            fn serve<S>(&self, _: S, _: Client, _: Permit)
+            where
+                S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
+            {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let bound = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        bound.set_nonblocking(true).unwrap();
+        let local = bound.local_addr().unwrap();
+        let clients: Vec<_> = (0..20).map(|_| std::net::TcpStream::connect(local).unwrap()).collect();
+        let served = Count::default();
+        // Over before the loop has looked for anybody.
+        let stop = std::future::ready(());
+        accept(Listener::Tcp { listener: bound, local }, Permits::new(100), served.clone(), stop).await.unwrap();
+        assert_eq!(served.0.load(Ordering::Relaxed), clients.len());
+        assert!(std::net::TcpStream::connect(local).is_err(), "the port is closed");
     }
 }

@@ -139,7 +139,7 @@ impl Admin {
         for listener in listeners {
             let (admin, permits) = (self.clone(), Arc::clone(&permits));
             tokio::spawn(async move {
-                if let Err(error) = accept::accept(listener, permits, admin).await {
+                if let Err(error) = accept::accept(listener, permits, admin, std::future::pending()).await {
                     tracing::error!(%error, reason = "admin-failed", "the admin port cannot be served");
                 }
             });

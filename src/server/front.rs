@@ -9,7 +9,7 @@ use std::sync::{Arc, mpsc};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use super::admin::Admin;
@@ -167,13 +167,16 @@ async fn serve(wiring: Wiring, ready: Ready, signals: &mut Signals) -> io::Resul
     let connections = Arc::new(GracefulShutdown::new());
     let permits = Permits::new(wiring.settings.limits.max_connections);
     let mut accepting = Accepting::new();
+    let (stop, stopped) = watch::channel(());
     for listener in listeners {
         let serve = Connections {
             front: Arc::clone(&front),
             drain: Arc::clone(&connections),
             edge: Edge::new(&wiring.settings),
         };
-        accepting.spawn(accept::accept(listener, Arc::clone(&permits), serve));
+        let mut stopped = stopped.clone();
+        let stopped = async move { drop(stopped.changed().await) };
+        accepting.spawn(accept::accept(listener, Arc::clone(&permits), serve, stopped));
     }
     wiring.life.enter(Phase::Ready);
     tracing::info!("{line}");
@@ -194,7 +197,8 @@ async fn serve(wiring: Wiring, ready: Ready, signals: &mut Signals) -> io::Resul
     let insisted =
         name == Some(drain::SIGTERM) && drain::delay(life.drain_delay, deadline, signals, &mut accepting).await;
     // Ends the accept loops and with them the listeners, so new connections are refused from here on.
-    accepting.shutdown().await;
+    drop(stop);
+    while accepting.join_next().await.is_some() {}
     let Some(connections) = Arc::into_inner(connections) else {
         return Err(io::Error::other("a listener outlived its loop"));
     };
