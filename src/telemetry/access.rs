@@ -7,6 +7,9 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::{HeaderName, HeaderValue, Version, header};
 use tracing::Level;
 
@@ -198,40 +201,21 @@ fn push_bytes(out: &mut String, bytes: &[u8]) -> std::fmt::Result {
     }
 }
 
+/// RFC 4648 §4, with padding or without.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
 /// Who says to be who by basic authentication (RFC 7617 §2).
 fn basic_user(value: &[u8]) -> Option<Vec<u8>> {
     let (scheme, encoded) = value.split_at_checked(6)?;
     if !scheme.eq_ignore_ascii_case(b"basic ") {
         return None;
     }
-    let decoded = base64(encoded.trim_ascii())?;
+    let decoded = BASE64.decode(encoded.trim_ascii()).ok()?;
     let end = memchr::memchr(b':', &decoded)?;
     Some(decoded[..end].to_vec())
-}
-
-/// RFC 4648 §4, padding optional.
-fn base64(text: &[u8]) -> Option<Vec<u8>> {
-    let text = text.trim_ascii_end();
-    let digits = text.iter().rposition(|byte| *byte != b'=').map_or(0, |at| at + 1);
-    let mut bytes = Vec::with_capacity(digits * 3 / 4);
-    let (mut bits, mut count) = (0_u32, 0);
-    for byte in &text[..digits] {
-        let digit = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = (bits << 6) | u32::from(digit);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push(u8::try_from(bits >> count & 0xff).ok()?);
-        }
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]
