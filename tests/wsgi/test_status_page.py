@@ -118,8 +118,13 @@ def buckets(now: Samples, phase: str) -> float:
 
 
 def life(server: Server) -> tuple[str, str | None, str | None]:
-    """As the page has it, which is as the metrics have it."""
-    told, now = status(server), scrape(server)
+    """As the page has it, which is as the metrics have it, when both were asked within one state."""
+    told = status(server)
+    while True:
+        before, now = told, scrape(server)
+        told = status(server)
+        if all(before[name] == told[name] for name in ("phase", "not_ready", "not_live")):
+            break
     phases = {labels["phase"]: now.get("monopod_life", **labels) for labels in now.labels("monopod_life")}
     assert {phase for phase, value in phases.items() if value == 1} == {told["phase"]}
     assert set(phases) == {"booting", "ready", "draining", "stopped"}
