@@ -7,9 +7,9 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::exchange::NamedFile;
 use crate::exchange::parking::Park;
 use crate::exchange::replies::ReplyBody;
+use crate::exchange::{NamedFile, Portion};
 
 /// Complete bytes, a response pipe, a stretch of a file, or the name of one that another body must be made of.
 #[derive(Debug)]
@@ -51,14 +51,14 @@ impl Park for AppBody {
 }
 
 impl Body for AppBody {
-    type Data = Bytes;
+    type Data = Portion;
     type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Portion>>>> {
         let chunk = match &mut self.0 {
             ReplyBody::Named(_) => None,
             ReplyBody::Full(bytes, _) if bytes.is_empty() => None,
-            ReplyBody::Full(bytes, _) => Some(Ok(std::mem::take(bytes))),
+            ReplyBody::Full(bytes, _) => Some(Ok(std::mem::take(bytes).into())),
             ReplyBody::Pipe { reader, len } => {
                 let chunk = ready!(reader.poll_chunk(cx));
                 if let (Some(len), Some(Ok(chunk))) = (len, &chunk) {
@@ -66,7 +66,7 @@ impl Body for AppBody {
                 }
                 chunk
             }
-            ReplyBody::File(slice) => ready!(slice.poll_chunk(cx)),
+            ReplyBody::File(slice) => ready!(slice.poll_chunk(cx)).map(|chunk| chunk.map(Portion::from)),
         };
         Poll::Ready(chunk.map(|chunk| chunk.map(Frame::data)))
     }

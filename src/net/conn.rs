@@ -8,7 +8,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -49,7 +48,8 @@ pub async fn serve<S, T, B>(
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     T: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     T::Future: Send,
-    B: Body<Data = Bytes, Error = io::Error> + Send + 'static,
+    B: Body<Error = io::Error> + Send + 'static,
+    B::Data: Send,
 {
     permit.register(Arc::clone(&turns)).await;
     let mut http = http1::Builder::new();

@@ -45,6 +45,8 @@ pub enum Order {
     Interrupt(usize, Late),
     /// Tell where the thread of this seat stands in this job.
     TellSlow(usize, Late),
+    /// Let go of what the front is done with.
+    Release,
 }
 
 /// Takes orders to the main thread; never blocks.
@@ -265,6 +267,11 @@ impl Seats {
             self.all[seat].wake();
         }
         self.running.store(state.running.len(), Ordering::SeqCst);
+    }
+
+    /// The front has left much that only a thread with the GIL can release.
+    pub fn call_for_release(&self) {
+        (self.give_order)(Order::Release);
     }
 
     /// CPU time of a seat's thread. One alone is never compared, so it is not read.

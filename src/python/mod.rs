@@ -8,6 +8,7 @@ pub mod embed;
 pub mod fork;
 pub mod framework;
 pub mod interrupt;
+pub mod lender;
 pub mod load;
 pub mod pace;
 pub mod pool;

@@ -12,6 +12,7 @@ use pyo3::types::{PyCFunction, PyDict};
 
 use super::crew::{Order, Seats, Wake, step_aside};
 use super::interrupt;
+use super::lender::Lender;
 use super::seat::Late;
 use super::stacks::thread_name;
 use super::traceback;
@@ -25,6 +26,7 @@ pub type Run = dyn Fn(Python<'_>, Job) + Send + Sync;
 /// The running threads, and what it takes to start more. Lives on the main thread.
 pub struct Pool {
     crew: Arc<Hands>,
+    lender: Lender,
     thread_class: Py<PyAny>,
     threads: Vec<Py<PyAny>>,
 }
@@ -49,12 +51,13 @@ pub fn start(
     source: Arc<dyn Source>,
     replies: Replies,
     run: Arc<Run>,
+    lender: Lender,
     stands_back: bool,
 ) -> PyResult<Pool> {
     let thread_class = py.import("threading")?.getattr("Thread")?.unbind();
     let first = seats.hire();
     let crew = Arc::new(Hands { seats, source, replies, run, stands_back });
-    let mut pool = Pool { crew, thread_class, threads: Vec::new() };
+    let mut pool = Pool { crew, lender, thread_class, threads: Vec::new() };
     if let Some(seat) = first {
         pool.start(py, seat)?;
     }
@@ -89,6 +92,7 @@ impl Pool {
             }
             Order::Interrupt(seat, late) => self.interrupt(py, seat, &late),
             Order::TellSlow(seat, late) => self.tell_slow(py, seat, &late),
+            Order::Release => self.lender.release(py),
         }
     }
 

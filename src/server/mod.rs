@@ -31,6 +31,7 @@ use crate::exchange::spool::TempDir;
 use crate::exchange::{Budget, Crew, Replies, Source, Spool};
 use crate::net::listen::{self, Listener};
 use crate::python::crew::{Order, Seats};
+use crate::python::lender::Lender;
 use crate::python::ready_hook::ReadyHook;
 use crate::python::watch::{Patience, Watch};
 use crate::python::{framework, load, pool, shutdown, streams};
@@ -42,6 +43,7 @@ use crate::sys::thread::is_core_shared;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::{console, log};
 use crate::wsgi::call::Application;
+use crate::wsgi::reply::Resources;
 use admin::{Admin, Sources};
 use drain::Ended;
 use front::{Line, Ready, Wiring};
@@ -328,13 +330,16 @@ fn start_pool(
         let (root_path, threads) = (&settings.serve.root_path, settings.serve.threads);
         let (spool, metrics) = (shared.spool.clone(), Arc::clone(&shared.metrics));
         let may_name_files = !settings.static_files.accel.is_empty();
-        let application = Application::new(py, callable, root_path, threads, spool, metrics, may_name_files)?;
+        let seats = Arc::clone(&shared.seats);
+        let lender = Lender::new(move || seats.call_for_release());
+        let resources = Resources { spool, lender: lender.clone(), metrics };
+        let application = Application::new(py, callable, root_path, threads, resources, may_name_files)?;
         // What is imported by now lives as long as the process: later collections need not look at it.
         py.import("gc")?.call_method0("freeze")?;
         let run: Arc<pool::Run> = Arc::new(move |py, job| application.run(py, job));
         let source = Arc::clone(&shared.queue) as Arc<dyn Source>;
         pool::reset_signals_at_fork(py)?;
-        pool::start(py, Arc::clone(&shared.seats), source, shared.replies.clone(), run, stands_back)
+        pool::start(py, Arc::clone(&shared.seats), source, shared.replies.clone(), run, lender, stands_back)
     };
     started().map_err(|error| {
         error.display(py);

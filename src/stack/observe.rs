@@ -13,7 +13,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
@@ -26,7 +25,7 @@ use super::probe::Unrecorded;
 use super::turns::Turns;
 use crate::exchange::parking::Park;
 use crate::exchange::request_id::{Digits, X_REQUEST_ID};
-use crate::exchange::{Client, RequestId, Trail};
+use crate::exchange::{Client, Portion, RequestId, Trail};
 use crate::semantics::fault::Fault;
 use crate::semantics::path::in_ascii;
 use crate::semantics::traceparent::TraceParent;
@@ -348,12 +347,12 @@ pin_project! {
 
 impl<B> Body for Observed<B>
 where
-    B: Body<Data = Bytes, Error = io::Error> + Park + Unpin,
+    B: Body<Data = Portion, Error = io::Error> + Park + Unpin,
 {
-    type Data = Bytes;
+    type Data = Portion;
     type Error = io::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Portion>>>> {
         let mut this = self.project();
         if let Some(observation) = this.observation.as_ref()
             && observation.connection.turns.hold_back()
@@ -367,7 +366,7 @@ where
         let frame = ready!(this.body.as_mut().poll_frame(cx));
         match (&frame, this.observation) {
             (Some(Ok(frame)), Some(observation)) => {
-                let length = frame.data_ref().map_or(0, Bytes::len);
+                let length = frame.data_ref().map_or(0, |data| data.len());
                 observation.bytes += length as u64;
                 observation.connection.turns.hand_out(length);
             }

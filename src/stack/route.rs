@@ -7,7 +7,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -18,7 +17,7 @@ use super::Front;
 use crate::app::body::AppBody;
 use crate::app::service::{Answer, fault_page};
 use crate::exchange::parking::Park;
-use crate::exchange::{Client, RequestId, Spooled, Trail};
+use crate::exchange::{Client, Portion, RequestId, Spooled, Trail};
 use crate::semantics::fault::Fault;
 use crate::semantics::path::below_root;
 use crate::static_files::StaticBody;
@@ -37,10 +36,10 @@ impl From<String> for FrontBody {
 }
 
 impl Body for FrontBody {
-    type Data = Bytes;
+    type Data = Portion;
     type Error = io::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Portion>>>> {
         match self.get_mut() {
             Self::App(body) => Pin::new(body).poll_frame(cx),
             Self::Static(body) => Pin::new(body).poll_frame(cx),

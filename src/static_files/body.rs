@@ -13,8 +13,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use super::content::{Content, FileContent};
-use crate::exchange::FileSlice;
 use crate::exchange::parking::Park;
+use crate::exchange::{FileSlice, Portion};
 use crate::semantics::range::ByteRange;
 
 /// A response body of known length.
@@ -106,10 +106,10 @@ impl Park for StaticBody {
 }
 
 impl Body for StaticBody {
-    type Data = Bytes;
+    type Data = Portion;
     type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Portion>>>> {
         let bytes = match &mut self.current {
             None => return Poll::Ready(None),
             Some(Part::Memory(bytes)) => {
@@ -128,12 +128,12 @@ impl Body for StaticBody {
                     // What remains is not sent, and `remaining` keeps the end from looking like one.
                     self.current = None;
                     self.rest.clear();
-                    return Poll::Ready(failed.map(|failed| failed.map(Frame::data)));
+                    return Poll::Ready(failed.map(|failed| failed.map(|bytes| Frame::data(bytes.into()))));
                 }
             },
         };
         self.remaining = self.remaining.saturating_sub(bytes.len() as u64);
-        Poll::Ready(Some(Ok(Frame::data(bytes))))
+        Poll::Ready(Some(Ok(Frame::data(bytes.into()))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -9,36 +9,33 @@ use parking_lot::MutexGuard;
 use pyo3::exceptions::PyConnectionAbortedError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 use smallvec::SmallVec;
 
 use super::environ::EnvironFactory;
 use super::errors::{self, ErrorStream};
 use super::file_wrapper::{FileWrapper, as_bytes};
 use super::input::Input;
-use super::reply::{Flow, Response};
+use super::reply::{Flow, Resources, Response};
 use super::start_response::{StartResponse, not_bytes};
-use crate::exchange::{Asked, Job, RequestHead, Spool};
+use crate::exchange::{Asked, Job, RequestHead};
 use crate::python::interrupt::RequestTimeout;
 use crate::python::traceback;
 use crate::semantics::fault::Fault;
 use crate::semantics::path::in_ascii;
-use crate::telemetry::metrics::Metrics;
 
 /// A loaded WSGI application.
 pub struct Application {
     callable: Py<PyAny>,
     environ: EnvironFactory,
-    spool: Spool,
-    metrics: Arc<Metrics>,
+    resources: Arc<Resources>,
     /// `--accel`: it may name files to answer with.
     may_name_files: bool,
 }
 
 impl Application {
-    /// `callable` answers requests below `root_path`; `threads` is what `wsgi.multithread` must tell. What it does wrong
-    /// without the front's noticing is counted in `metrics`. It may name files to answer with (`--accel`) if
-    /// `may_name_files`.
+    /// `callable` answers requests below `root_path`; `threads` is what `wsgi.multithread` must tell. Its
+    /// responses are made with `resources`. It may name files to answer with (`--accel`) if `may_name_files`.
     ///
     /// # Errors
     /// Only what allocating Python objects raises.
@@ -47,8 +44,7 @@ impl Application {
         callable: &Bound<'_, PyAny>,
         root_path: &str,
         threads: usize,
-        spool: Spool,
-        metrics: Arc<Metrics>,
+        resources: Resources,
         may_name_files: bool,
     ) -> PyResult<Self> {
         let template = PyDict::new(py);
@@ -61,42 +57,45 @@ impl Application {
         template.set_item("wsgi.input_terminated", true)?;
         template.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
         template.set_item("SERVER_SOFTWARE", concat!("monopod/", env!("CARGO_PKG_VERSION")))?;
-        let environ = EnvironFactory::new(py, &template, root_path, Arc::clone(&metrics))?;
-        Ok(Self { callable: callable.clone().unbind(), environ, spool, metrics, may_name_files })
+        let environ = EnvironFactory::new(py, &template, root_path, Arc::clone(&resources.metrics))?;
+        Ok(Self { callable: callable.clone().unbind(), environ, resources: Arc::new(resources), may_name_files })
     }
 
     /// Answers `job`, always.
-    pub fn run(&self, py: Python<'_>, job: Job) {
-        let Job { mut head, body, reply, .. } = job;
-        if reply.is_abandoned() {
+    pub fn run(&self, py: Python<'_>, mut job: Job) {
+        if job.reply.is_abandoned() {
             return;
         }
+        // Not taken apart: the head is large, and stays where it is.
+        let (head, body, reply) = (&mut job.head, job.body, job.reply);
         let _current = errors::current(head.id.clone());
         let ticket = Arc::clone(reply.ticket());
         let is_head = head.parts.method == http::Method::HEAD;
-        let response = Response::new(reply, self.spool.clone(), Arc::clone(&self.metrics), is_head);
+        // What earlier responses are done with.
+        self.resources.lender.release(py);
+        let response = Response::new(reply, Arc::clone(&self.resources), is_head);
         let start_response = match Bound::new(py, StartResponse::new(response, ticket)) {
             Ok(start_response) => start_response,
-            Err(error) => return tell(py, &error, &head),
+            Err(error) => return tell(py, &error, head),
         };
         let body_len = body.len();
         let outcome = Input::open(py, body).and_then(|input| {
             let client_disconnected = start_response.getattr(intern!(py, "client_disconnected"))?;
-            let environ = self.environ.build(py, &head, body_len, input.stream(), &client_disconnected)?;
+            let environ = self.environ.build(py, head, body_len, input.stream(), &client_disconnected)?;
             if self.may_name_files {
                 let headers = std::mem::take(&mut head.parts.headers);
                 let asked = Asked { method: head.parts.method.clone(), headers };
                 start_response.get().lock()?.let_name_files(asked);
             }
-            let served = self.serve(py, environ, &start_response, &head);
+            let served = self.serve(py, environ, &start_response, head);
             input.close();
             served
         });
         if let Err(error) = outcome {
             match start_response.get().lock() {
-                Ok(response) => failed(py, response, &error, &head),
+                Ok(response) => failed(py, response, &error, head),
                 // Held by a thread of the application's own, which will end it.
-                Err(_) => tell(py, &error, &head),
+                Err(_) => tell(py, &error, head),
             }
         }
     }
@@ -131,7 +130,7 @@ impl Application {
                     exception = traceback::of(py, &error).as_str(),
                     "close() of a response raised"
                 );
-                self.metrics.fault("app-close-raised");
+                self.resources.metrics.fault("app-close-raised");
                 Ok(())
             }
             (sent, _) => sent,
@@ -178,13 +177,13 @@ fn tell(py: Python<'_>, error: &PyErr, head: &RequestHead) {
 /// Sends what the application returned.
 fn send(py: Python<'_>, iterable: &Bound<'_, PyAny>, start_response: &StartResponse) -> PyResult<()> {
     if let Some(chunks) = all_chunks(iterable) {
-        let views: SmallVec<[&[u8]; 4]> = chunks.iter().filter_map(as_bytes).collect();
-        if views.len() == chunks.len() {
+        let all: SmallVec<[&Bound<'_, PyBytes>; 4]> = chunks.iter().filter_map(as_bytes).collect();
+        if all.len() == chunks.len() {
             let mut response = start_response.lock()?;
             if !response.is_started() {
                 return Err(not_started());
             }
-            response.complete(py, &views);
+            response.complete(py, &all);
             return Ok(());
         }
     }
@@ -216,7 +215,7 @@ fn send(py: Python<'_>, iterable: &Bound<'_, PyAny>, start_response: &StartRespo
             return Ok(());
         }
         // start_response may come as late as the first iteration, but not after a chunk that has bytes.
-        if !bytes.is_empty() && !response.is_started() {
+        if !bytes.as_bytes().is_empty() && !response.is_started() {
             return Err(not_started());
         }
         if response.write(py, bytes) == Flow::Enough {

@@ -99,6 +99,6 @@ fn regular(number: i32) -> io::Result<Option<(File, u64)>> {
 
 /// `bytes` of a block that an iterator gave; `None` when it is not `bytes`.
 #[must_use]
-pub fn as_bytes<'a>(block: &'a Bound<'_, PyAny>) -> Option<&'a [u8]> {
-    block.cast::<PyBytes>().ok().map(PyBytesMethods::as_bytes)
+pub fn as_bytes<'a, 'py>(block: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, PyBytes>> {
+    block.cast::<PyBytes>().ok()
 }

@@ -8,6 +8,7 @@ pub mod call;
 pub mod environ;
 pub mod errors;
 pub mod file_wrapper;
+pub mod head;
 pub mod input;
 pub mod reply;
 pub mod start_response;

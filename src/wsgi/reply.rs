@@ -9,33 +9,25 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{StatusCode, header};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
-use super::accel::Accel;
-use crate::exchange::replies::{Reply, ReplyBody, ReplyHandle};
+use super::head::{Head, is_bodiless};
+use crate::exchange::replies::{ReplyBody, ReplyHandle};
 use crate::exchange::response::{Writer, pipe, shallow_pipe};
 use crate::exchange::{Asked, FileSlice, NamedFile, Permit, Spool};
+use crate::python::lender::Lender;
 use crate::semantics::fault::Fault;
 use crate::telemetry::metrics::Metrics;
-
-/// Status and headers, checked, as `start_response` was given them.
-#[derive(Debug)]
-pub struct Head {
-    pub status: StatusCode,
-    pub reason: Option<Bytes>,
-    pub headers: HeaderMap,
-    /// Content-Length, where the application declared one.
-    pub declared: Option<u64>,
-    /// What it says to the server.
-    pub accel: Accel,
-}
 
 /// A complete body of at most so many bytes is not counted against the budget: a connection costs as much.
 const UNCOUNTED: usize = 16 * 1024;
 /// And one of at most so many leaves in one piece. A larger one may have to wait for a slow client elsewhere than in
 /// memory, so it goes through the pipe.
 const IN_ONE_PIECE: usize = 64 * 1024;
+/// Bytes that are worth lending: fewer are copied sooner than a reference to them has come back.
+const WORTH_LENDING: usize = 16 * 1024;
 
 /// Whether more of the application's body is of use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,12 +37,19 @@ pub enum Flow {
     Enough,
 }
 
+/// What all responses are made with.
+#[derive(Debug)]
+pub struct Resources {
+    pub spool: Spool,
+    pub lender: Lender,
+    pub metrics: Arc<Metrics>,
+}
+
 /// A response in the making.
 #[derive(Debug)]
 pub struct Response {
     handle: Option<ReplyHandle>,
-    spool: Spool,
-    metrics: Arc<Metrics>,
+    resources: Arc<Resources>,
     head_request: bool,
     /// The request, where the application may name a file for an answer to it (`--accel`).
     asked: Option<Asked>,
@@ -69,11 +68,10 @@ pub struct Response {
 impl Response {
     /// Answers `handle`; `head_request` when the method was HEAD.
     #[must_use]
-    pub fn new(handle: ReplyHandle, spool: Spool, metrics: Arc<Metrics>, head_request: bool) -> Self {
+    pub fn new(handle: ReplyHandle, resources: Arc<Resources>, head_request: bool) -> Self {
         Self {
             handle: Some(handle),
-            spool,
-            metrics,
+            resources,
             head_request,
             asked: None,
             attempted: false,
@@ -127,8 +125,9 @@ impl Response {
     }
 
     /// One more chunk; commits if it is the first that is not empty.
-    pub fn write(&mut self, py: Python<'_>, chunk: &[u8]) -> Flow {
-        if chunk.is_empty() {
+    pub fn write(&mut self, py: Python<'_>, chunk: &Bound<'_, PyBytes>) -> Flow {
+        let len = chunk.as_bytes().len();
+        if len == 0 {
             // An iterator that only says that it is alive must not outlive its client.
             return if self.is_gone() { Flow::Enough } else { Flow::Continue };
         }
@@ -142,11 +141,11 @@ impl Response {
         }
         self.declared = head.declared;
         // All of it, in one chunk: nothing to stream.
-        let is_whole = head.declared.is_some_and(|declared| declared <= chunk.len() as u64);
-        if is_whole && let Some(permit) = self.permit(chunk.len()) {
-            let chunk = self.fit(chunk);
-            self.sent = chunk.len() as u64;
-            self.commit(ReplyBody::Full(Bytes::copy_from_slice(chunk), Some(permit)));
+        let is_whole = head.declared.is_some_and(|declared| declared <= len as u64);
+        if is_whole && let Some(permit) = self.permit(len) {
+            let body = self.whole(chunk);
+            self.sent = body.len() as u64;
+            self.commit(ReplyBody::Full(body, Some(permit)));
             return Flow::Continue;
         }
         if !is_whole && self.handle.as_ref().is_some_and(|handle| !handle.may_stream()) {
@@ -158,8 +157,8 @@ impl Response {
     }
 
     /// All chunks there will be, at once: a list or tuple.
-    pub fn complete(&mut self, py: Python<'_>, chunks: &[&[u8]]) {
-        let total: usize = chunks.iter().map(|chunk| chunk.len()).sum();
+    pub fn complete(&mut self, py: Python<'_>, chunks: &[&Bound<'_, PyBytes>]) {
+        let total: usize = chunks.iter().map(|chunk| chunk.as_bytes().len()).sum();
         if let Some(head) = &mut self.head {
             if head.is_bodiless() || (self.head_request && total == 0) {
                 self.commit_bodiless();
@@ -173,8 +172,15 @@ impl Response {
                 {
                     self.declared = Some(declared);
                     let body = match chunks {
-                        [only] => Bytes::copy_from_slice(self.fit(only)),
-                        many => Bytes::from(many.concat()).split_to(self.fit_len(total)),
+                        [only] => self.whole(only),
+                        many => {
+                            let mut all = Vec::with_capacity(total);
+                            for chunk in many {
+                                all.extend_from_slice(chunk.as_bytes());
+                            }
+                            all.truncate(self.fit(total));
+                            Bytes::from(all)
+                        }
                     };
                     self.sent = body.len() as u64;
                     self.commit(ReplyBody::Full(body, Some(permit)));
@@ -222,7 +228,7 @@ impl Response {
         let Some(writer) = self.writer.take() else { return };
         match self.declared {
             Some(declared) if self.sent < declared => {
-                self.metrics.fault("app-short-body");
+                self.resources.metrics.fault("app-short-body");
                 tracing::warn!(
                     reason = "app-short-body",
                     declared,
@@ -238,7 +244,7 @@ impl Response {
     pub fn fail(&mut self, fault: Fault) {
         if self.is_committed() || self.is_gone() {
             // Otherwise the front counts it, as it answers with it.
-            self.metrics.fault(fault.reason);
+            self.resources.metrics.fault(fault.reason);
         }
         self.head = None;
         self.writer = None;
@@ -247,7 +253,7 @@ impl Response {
         }
     }
 
-    fn push(&mut self, py: Python<'_>, chunk: &[u8]) -> Flow {
+    fn push(&mut self, py: Python<'_>, chunk: &Bound<'_, PyBytes>) -> Flow {
         let Some(writer) = &self.writer else {
             if !self.bodiless {
                 // A complete answer is out already: anything more is more than Content-Length.
@@ -255,15 +261,43 @@ impl Response {
             }
             return Flow::Enough;
         };
-        let fitting = self.fit(chunk);
-        let pushed = match writer.try_push(fitting) {
+        let fitting = &chunk.as_bytes()[..self.fit(chunk.as_bytes().len())];
+        // An application that sends without an end comes by nowhere else.
+        self.resources.lender.release(py);
+        let lent = if fitting.len() < WORTH_LENDING {
+            Ok(false)
+        } else {
+            writer.lend(fitting.len(), || self.lend(chunk, fitting.len()))
+        };
+        let pushed = match lent.and_then(|lent| Ok(lent || writer.try_push(fitting)?)) {
             Ok(true) => Ok(()),
             // The GIL is not held while a disk, or a client, is waited for.
             Ok(false) => py.detach(|| writer.push(fitting)),
             Err(gone) => Err(gone),
         };
         self.sent += fitting.len() as u64;
-        if pushed.is_err() || fitting.len() < chunk.len() { Flow::Enough } else { Flow::Continue }
+        if pushed.is_err() || fitting.len() < chunk.as_bytes().len() { Flow::Enough } else { Flow::Continue }
+    }
+
+    /// The first `len` bytes of `chunk` where they are, if the budget allows.
+    fn lend(&self, chunk: &Bound<'_, PyBytes>, len: usize) -> Option<Bytes> {
+        // Letting go of an object of a class of the application's may run its code.
+        if !chunk.is_exact_instance_of::<PyBytes>() {
+            return None;
+        }
+        let mut permit = self.resources.spool.budget.permit();
+        permit.grow(chunk.as_bytes().len()).then(|| self.resources.lender.lend(chunk, Some(permit)).slice(..len))
+    }
+
+    /// A complete body, for which there is a permit.
+    fn whole(&self, chunk: &Bound<'_, PyBytes>) -> Bytes {
+        let bytes = chunk.as_bytes();
+        let len = self.fit(bytes.len());
+        if len < WORTH_LENDING || len < bytes.len() || !chunk.is_exact_instance_of::<PyBytes>() {
+            Bytes::copy_from_slice(&bytes[..len])
+        } else {
+            self.resources.lender.lend(chunk, None)
+        }
     }
 
     /// The client has left, and nobody will read what else there is.
@@ -279,17 +313,13 @@ impl Response {
 
     /// Whether a complete body of `len` bytes may wait for its client in memory: the budget that it holds then.
     fn permit(&self, len: usize) -> Option<Permit> {
-        let mut permit = self.spool.budget.permit();
+        let mut permit = self.resources.spool.budget.permit();
         let fits = len <= UNCOUNTED || (len <= IN_ONE_PIECE && permit.grow(len));
         fits.then_some(permit)
     }
 
-    /// As much of `chunk` as Content-Length has room for.
-    fn fit<'a>(&self, chunk: &'a [u8]) -> &'a [u8] {
-        &chunk[..self.fit_len(chunk.len())]
-    }
-
-    fn fit_len(&self, len: usize) -> usize {
+    /// How many of `len` bytes Content-Length has room for.
+    fn fit(&self, len: usize) -> usize {
         let Some(declared) = self.declared else { return len };
         let room = usize::try_from(declared.saturating_sub(self.sent)).unwrap_or(usize::MAX);
         if len > room {
@@ -302,7 +332,7 @@ impl Response {
         if self.has_warned.replace(true) {
             return;
         }
-        self.metrics.fault("app-long-body");
+        self.resources.metrics.fault("app-long-body");
         tracing::warn!(
             reason = "app-long-body",
             declared = self.declared,
@@ -333,7 +363,8 @@ impl Response {
 
     fn open_pipe(&mut self) {
         let unbuffered = self.head.as_ref().is_some_and(|head| head.accel.unbuffered);
-        let (writer, reader) = if unbuffered { shallow_pipe(&self.spool) } else { pipe(&self.spool) };
+        let (writer, reader) =
+            if unbuffered { shallow_pipe(&self.resources.spool) } else { pipe(&self.resources.spool) };
         let len = self.declared;
         self.writer = Some(writer);
         let (Some(handle), Some(head)) = (self.handle.take(), self.head.take()) else { return };
@@ -346,28 +377,4 @@ impl Response {
         let (Some(handle), Some(head)) = (self.handle.take(), self.head.take()) else { return };
         handle.send(Ok(head.reply(body)));
     }
-}
-
-impl Head {
-    /// Content-Length: the application's, else `len`.
-    fn declare(&mut self, len: u64) -> u64 {
-        *self.declared.get_or_insert_with(|| {
-            self.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
-            len
-        })
-    }
-
-    /// Nothing of the application's body is for the client.
-    fn is_bodiless(&self) -> bool {
-        self.accel.file.is_some() || is_bodiless(self.status)
-    }
-
-    fn reply(self, body: ReplyBody) -> Reply {
-        Reply { status: self.status, reason: self.reason, headers: self.headers, body }
-    }
-}
-
-/// No body whatever the application gives (RFC 9110 §6.4.1, and §15.3.6 for 205).
-fn is_bodiless(status: StatusCode) -> bool {
-    matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED)
 }

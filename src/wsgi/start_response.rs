@@ -14,7 +14,8 @@ use pyo3::types::{PyList, PyString, PyTuple};
 
 use super::accel::Accel;
 use super::file_wrapper::as_bytes;
-use super::reply::{Head, Response};
+use super::head::Head;
+use super::reply::Response;
 use crate::exchange::Ticket;
 
 /// `start_response(status, response_headers, exc_info=None)` of one request.
@@ -71,7 +72,7 @@ impl Write {
     fn __call__(&self, py: Python<'_>, body_data: &Bound<'_, PyAny>) -> PyResult<()> {
         let Some(chunk) = as_bytes(body_data) else { return Err(not_bytes(body_data)) };
         let mut response = self.start_response.get().lock()?;
-        let too_long = response.room().is_some_and(|room| chunk.len() as u64 > room);
+        let too_long = response.room().is_some_and(|room| chunk.as_bytes().len() as u64 > room);
         response.write(py, chunk);
         if too_long {
             return Err(PyRuntimeError::new_err("write() went past the response's Content-Length (PEP 3333)"));

@@ -19,6 +19,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::budget::Permit;
 use super::parking::{FIRST, Parking};
+use super::portion::Portion;
 use super::spool::{MEMORY_MARK, Spool};
 pub use reader::Reader;
 pub use writer::{Gone, Writer};
@@ -51,12 +52,12 @@ impl Shared {
 
 #[derive(Debug)]
 struct State {
-    chunks: VecDeque<Bytes>,
+    chunks: VecDeque<Portion>,
     /// Small chunks gathered; they come after `chunks`.
     tail: BytesMut,
     /// Chunks that come after what lies on a disk that takes no more.
-    late: VecDeque<Bytes>,
-    /// Bytes in all of these; the permit holds as many.
+    late: VecDeque<Portion>,
+    /// Bytes in all of these; the permit holds those of them that are not lent.
     held: usize,
     permit: Permit,
     disk: Disk,
@@ -148,24 +149,35 @@ impl State {
         }
         self.held += chunk.len();
         if self.disk.is_ahead() || !self.late.is_empty() {
-            self.late.push_back(Bytes::copy_from_slice(chunk));
+            self.late.push_back(Bytes::copy_from_slice(chunk).into());
             return true;
         }
         if chunk.len() < SMALL && !(self.chunks.is_empty() && self.tail.is_empty()) {
             self.tail.extend_from_slice(chunk);
             if self.tail.len() >= SMALL {
-                let gathered = self.tail.split().freeze();
-                self.chunks.push_back(gathered);
+                self.gather();
             }
             return true;
         }
+        self.gather();
+        // In pieces, as memory is given back a piece at a time.
+        self.chunks.extend(chunk.chunks(FIRST).map(|piece| Bytes::copy_from_slice(piece).into()));
+        true
+    }
+
+    /// Adds a chunk that stays where it is, after all others.
+    fn borrow(&mut self, chunk: Bytes) {
+        self.gather();
+        self.held += chunk.len();
+        self.chunks.push_back(Portion::lent(chunk));
+    }
+
+    /// The small chunks so far are one.
+    fn gather(&mut self) {
         if !self.tail.is_empty() {
             let gathered = self.tail.split().freeze();
-            self.chunks.push_back(gathered);
+            self.chunks.push_back(gathered.into());
         }
-        // In pieces, as memory is given back a piece at a time.
-        self.chunks.extend(chunk.chunks(FIRST).map(Bytes::copy_from_slice));
-        true
     }
 
     /// Nothing in memory can be handed out now.
@@ -174,7 +186,7 @@ impl State {
     }
 
     /// At most `portion` bytes of the oldest chunk in memory, if it is older than what lies on disk.
-    fn next(&mut self, portion: usize) -> Option<Bytes> {
+    fn next(&mut self, portion: usize) -> Option<Portion> {
         if self.disk.unread() == 0 && !self.late.is_empty() {
             // Nothing joins `chunks` while anything lies on disk, so they are read by now.
             self.chunks.append(&mut self.late);
@@ -182,13 +194,15 @@ impl State {
         let mut chunk = match self.chunks.pop_front() {
             Some(chunk) => chunk,
             None if self.tail.is_empty() => return None,
-            None => self.tail.split().freeze(),
+            None => self.tail.split().freeze().into(),
         };
         if chunk.len() > portion {
             self.chunks.push_front(chunk.split_off(portion));
         }
         self.held -= chunk.len();
-        self.permit.shrink(chunk.len());
+        if !chunk.is_lent() {
+            self.permit.shrink(chunk.len());
+        }
         Some(chunk)
     }
 
@@ -210,7 +224,7 @@ mod tests {
         Spool { budget: Budget::new(budget), temp_dir: std::env::temp_dir().into(), in_memory: false }
     }
 
-    async fn next(reader: &mut Reader) -> Option<io::Result<Bytes>> {
+    async fn next(reader: &mut Reader) -> Option<io::Result<Portion>> {
         poll_fn(|cx| reader.poll_chunk(cx)).await
     }
 
@@ -359,12 +373,93 @@ mod tests {
         assert_eq!((got, spool.budget.used()), (100_000, 0));
     }
 
+    fn lend(writer: &Writer, spool: &Spool, bytes: &[u8]) -> Result<bool, Gone> {
+        writer.lend(bytes.len(), || Some(lent(spool, bytes)))
+    }
+
+    /// Bytes that another one owns, and counts.
+    fn lent(spool: &Spool, bytes: &[u8]) -> Bytes {
+        struct Owner {
+            bytes: Vec<u8>,
+            _permit: Permit,
+        }
+        impl AsRef<[u8]> for Owner {
+            fn as_ref(&self) -> &[u8] {
+                &self.bytes
+            }
+        }
+        let mut permit = spool.budget.permit();
+        assert!(permit.grow(bytes.len()));
+        Bytes::from_owner(Owner { bytes: bytes.to_vec(), _permit: permit })
+    }
+
+    #[tokio::test]
+    async fn what_is_lent_keeps_its_place_and_is_counted_once() {
+        let spool = spool(64 << 20);
+        let (writer, mut reader) = pipe(&spool);
+        let large: Vec<u8> = (0..=250).cycle().take(3 << 20).collect();
+        writer.push(b"before").unwrap();
+        writer.push(b" it").unwrap();
+        assert_eq!(lend(&writer, &spool, &large), Ok(false), "more than there is room for behind others");
+        assert_eq!(lend(&writer, &spool, &large[..100_000]), Ok(true));
+        assert_eq!(spool.budget.used(), 100_009);
+        writer.push(b"after").unwrap();
+        let mut got = Vec::new();
+        while got.len() < 100_014 {
+            got.extend_from_slice(&next(&mut reader).await.unwrap().unwrap());
+        }
+        assert_eq!(got, [b"before it", &large[..100_000], b"after"].concat());
+        assert_eq!(spool.budget.used(), 0);
+        assert_eq!(lend(&writer, &spool, &large), Ok(true), "the only one, of whatever size");
+        assert_eq!(lend(&writer, &spool, b"one more"), Ok(false));
+        writer.push(b"one more").unwrap();
+        let first = next(&mut reader).await.unwrap().unwrap();
+        assert_eq!(spool.budget.used(), 3 << 20, "all of it, while a part of it is there");
+        let mut got = first.to_vec();
+        writer.finish();
+        while let Some(chunk) = next(&mut reader).await {
+            got.extend_from_slice(&chunk.unwrap());
+        }
+        drop(first);
+        assert!(got == [&large[..], b"one more"].concat());
+        assert_eq!(spool.budget.used(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_lent_goes_back_when_its_client_is_slow_or_leaves() {
+        let spool = spool(64 << 20);
+        let (writer, mut reader) = pipe(&spool);
+        let large: Vec<u8> = (0..=250).cycle().take(3 << 20).collect();
+        lend(&writer, &spool, &large).unwrap();
+        park(&mut reader, &spool).await;
+        assert_eq!(spool.budget.spooled(), 3 << 20);
+        assert_eq!(lend(&writer, &spool, b"behind what lies on disk"), Ok(false));
+        let mut got = 0;
+        while got < large.len() {
+            let chunk = next(&mut reader).await.unwrap().unwrap();
+            assert!(*chunk == large[got..got + chunk.len()]);
+            got += chunk.len();
+        }
+        lend(&writer, &spool, &large).unwrap();
+        drop(reader);
+        assert_eq!((spool.budget.used(), lend(&writer, &spool, b"x")), (0, Err(Gone)));
+    }
+
+    #[tokio::test]
+    async fn a_shallow_pipe_borrows_no_more_than_it_holds() {
+        let spool = spool(64 << 20);
+        let (writer, _reader) = shallow_pipe(&spool);
+        assert_eq!(lend(&writer, &spool, &vec![0; SHALLOW_MARK + 1]), Ok(false));
+        assert_eq!(lend(&writer, &spool, &vec![0; SHALLOW_MARK]), Ok(true));
+        assert_eq!(lend(&writer, &spool, &[0; 1]), Ok(false));
+    }
+
     #[tokio::test]
     async fn a_writer_dropped_unfinished_aborts() {
         let (writer, mut reader) = pipe(&spool(1000));
         writer.push(b"half").unwrap();
         drop(writer);
-        assert_eq!(next(&mut reader).await.unwrap().unwrap(), "half");
+        assert_eq!(*next(&mut reader).await.unwrap().unwrap(), *b"half");
         assert!(next(&mut reader).await.unwrap().is_err());
     }
 
@@ -391,7 +486,8 @@ mod tests {
             writer.push(b"now").unwrap();
             writer.finish();
         });
-        assert_eq!(reading.await.unwrap(), (Bytes::from_static(b"now"), true));
+        let (first, is_end) = reading.await.unwrap();
+        assert_eq!((&*first, is_end), (&b"now"[..], true));
     }
 
     /// Waits until `spool` holds nothing in memory, while the client takes nothing.

@@ -6,11 +6,10 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
-
 use super::{End, Shared, wake_reader};
 use crate::exchange::file_slice::{FileSlice, FileSource};
-use crate::exchange::parking::{Park, Parking};
+use crate::exchange::parking::{FIRST, Park, Parking};
+use crate::exchange::portion::Portion;
 use crate::exchange::ticket::Ticket;
 
 /// Bytes in memory that are worth a temp file while their client is slow.
@@ -43,7 +42,7 @@ impl Reader {
     ///
     /// # Errors
     /// `ConnectionAborted` when the application failed midway; what a read of the temp file said.
-    pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+    pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Portion>>> {
         loop {
             if let Some(slice) = &mut self.slice {
                 match ready!(slice.poll_portion(&mut self.parking, cx)) {
@@ -55,7 +54,7 @@ impl Reader {
                         }
                         drop(state);
                         self.shared.taken.notify_one();
-                        return Poll::Ready(Some(Ok(chunk)));
+                        return Poll::Ready(Some(Ok(chunk.into())));
                     }
                     Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                     None => self.slice = None,
@@ -66,8 +65,9 @@ impl Reader {
                 state.waker = Some(cx.waker().clone());
                 return Poll::Pending;
             }
+            // No more than hyper takes and still asks for more: by that it tells that the client is slow.
             if !state.is_in_memory_empty()
-                && let Some(chunk) = state.next(self.parking.portion())
+                && let Some(chunk) = state.next(self.parking.portion().min(FIRST))
             {
                 drop(state);
                 self.shared.taken.notify_one();
@@ -131,9 +131,8 @@ impl Shared {
         if state.reader_gone || !state.is_worth_moving() {
             return;
         }
-        let tail = state.tail.split().freeze();
-        let mut chunks: Vec<Bytes> = std::mem::take(&mut state.chunks).into();
-        chunks.extend((!tail.is_empty()).then_some(tail));
+        state.gather();
+        let chunks: Vec<Portion> = std::mem::take(&mut state.chunks).into();
         let disk = &mut state.disk;
         (disk.read, disk.written, disk.punched, disk.moving) = (0, 0, 0, true);
         let file = disk.file.clone();
@@ -148,12 +147,12 @@ impl Shared {
         state.disk.moving = false;
         match written {
             Ok(file) => {
-                let length: usize = chunks.iter().map(Bytes::len).sum();
+                let length: usize = chunks.iter().map(|chunk| chunk.len()).sum();
                 state.disk.file = Some(file);
                 if !state.reader_gone {
                     state.disk.written = length as u64;
                     state.held -= length;
-                    state.permit.shrink(length);
+                    state.permit.shrink(own(&chunks));
                 }
                 self.spool.budget.add_spooled(length as u64);
             }
@@ -168,11 +167,16 @@ impl Shared {
     }
 }
 
-fn write_all(file: &File, chunks: &[Bytes]) -> io::Result<()> {
+/// Bytes that are not lent.
+fn own<'a>(chunks: impl IntoIterator<Item = &'a Portion>) -> usize {
+    chunks.into_iter().filter(|chunk| !chunk.is_lent()).map(|chunk| chunk.len()).sum()
+}
+
+fn write_all(file: &File, chunks: &[Portion]) -> io::Result<()> {
     let mut at = 0;
-    for chunk in chunks {
-        file.write_all_at(chunk, at)?;
-        at += chunk.len() as u64;
+    for piece in chunks.iter().flat_map(|chunk| chunk.chunks(FIRST)) {
+        file.write_all_at(piece, at)?;
+        at += piece.len() as u64;
         // A megabyte takes longer than a request, and nobody waits for it.
         std::thread::yield_now();
     }
@@ -184,8 +188,9 @@ impl Drop for Reader {
         let mut state = self.shared.state.lock();
         state.reader_gone = true;
         let chunks = (std::mem::take(&mut state.chunks), std::mem::take(&mut state.late));
-        let held = std::mem::take(&mut state.held);
-        state.permit.shrink(held);
+        state.held = 0;
+        let own = own(chunks.0.iter().chain(&chunks.1)) + state.tail.len();
+        state.permit.shrink(own);
         drop(state);
         self.shared.taken.notify_one();
         drop(chunks);

@@ -47,6 +47,29 @@ impl Writer {
         Ok(kept)
     }
 
+    /// Adds a chunk of `len` bytes that stays where it is and that its owner counts against the budget; never blocks. It is
+    /// asked for if nothing on disk is to come before it, and it is the only one or there is room for it. False: it was
+    /// not, or was refused.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub fn lend(&self, len: usize, lend: impl FnOnce() -> Option<Bytes>) -> Result<bool, Gone> {
+        let mut state = self.shared.state.lock();
+        if state.reader_gone {
+            return Err(Gone);
+        }
+        // The application has it in memory anyway, however large it is: only more of them shall not be there.
+        let is_only = state.held == 0 && !self.shared.shallow;
+        let has_room = is_only || state.held + len <= self.shared.mark();
+        if !has_room || state.disk.is_ahead() || !state.late.is_empty() {
+            return Ok(false);
+        }
+        let Some(chunk) = lend() else { return Ok(false) };
+        state.borrow(chunk);
+        wake_reader(state);
+        Ok(true)
+    }
+
     /// Adds a chunk. Blocks for a disk write, or, where no disk and no memory is left and in a shallow pipe, until the
     /// client reads.
     ///
@@ -77,7 +100,7 @@ impl Writer {
             if (has_room && state.keep(chunk)) || state.is_empty() {
                 if state.is_empty() {
                     state.held = chunk.len();
-                    state.chunks.push_back(Bytes::copy_from_slice(chunk));
+                    state.chunks.push_back(Bytes::copy_from_slice(chunk).into());
                 }
                 wake_reader(state);
                 return Ok(());
