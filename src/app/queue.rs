@@ -134,26 +134,27 @@ impl Source for Queue {
             if self.is_empty() {
                 return None;
             }
-            let (mut job, waited, now) = {
-                let mut jobs = self.jobs.lock();
-                let job = jobs.waiting.pop_front()?;
-                self.count(&mut jobs);
-                let now = Instant::now();
-                jobs.taken = Some(now);
-                let waited = now.duration_since(job.queued);
-                (job, waited, now)
-            };
-            if job.reply.is_abandoned() {
-                continue;
+            let mut jobs = self.jobs.lock();
+            let now = Instant::now();
+            // Looked at where it lies: it is as large as a request's head, and is moved once.
+            let oldest = jobs.waiting.front_mut()?;
+            let waited = now.duration_since(oldest.queued);
+            let is_abandoned = oldest.reply.is_abandoned();
+            if !is_abandoned {
+                self.metrics.queue.observe(waited);
+                oldest.reply.ticket().waited(waited);
+                oldest.reply.taken(now);
             }
-            self.metrics.queue.observe(waited);
-            job.reply.ticket().waited(waited);
-            if waited > self.timeout {
+            jobs.taken = Some(now);
+            let job = jobs.waiting.pop_front();
+            self.count(&mut jobs);
+            drop(jobs);
+            if !is_abandoned && waited <= self.timeout {
+                return job;
+            }
+            if !is_abandoned && let Some(job) = job {
                 job.reply.send(Err(Fault::queue_timeout()));
-                continue;
             }
-            job.reply.taken(now);
-            return Some(job);
         }
     }
 

@@ -72,7 +72,8 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Outbox {
-    letters: Vec<(Arc<Ticket>, Outcome)>,
+    /// Tickets whose outcome has been put down.
+    letters: Vec<Arc<Ticket>>,
     oldest: Option<Instant>,
 }
 
@@ -138,8 +139,8 @@ impl Replies {
                 self.shared.ready.notified().await;
                 continue;
             }
-            for (ticket, outcome) in letters.drain(..) {
-                ticket.put(outcome);
+            for ticket in letters.drain(..) {
+                ticket.wake();
             }
         }
     }
@@ -151,10 +152,11 @@ impl Replies {
             self.shared.metrics.app.observe(took);
             ticket.took(took);
         }
+        ticket.lay(outcome);
         {
             let mut outbox = self.shared.outbox.lock();
             outbox.oldest.get_or_insert(now);
-            outbox.letters.push((ticket, outcome));
+            outbox.letters.push(ticket);
         }
         self.shared.unflushed.fetch_add(1, Ordering::AcqRel);
     }
@@ -220,7 +222,7 @@ impl Drop for ReplyHandle {
 mod tests {
     use super::*;
     use std::pin::Pin;
-    use std::task::{Context, Poll, Waker};
+    use std::task::{Context, Wake};
 
     #[allow(clippy::unnecessary_wraps)] // an Outcome is what handles send
     fn reply(text: &'static str) -> Outcome {
@@ -232,8 +234,14 @@ mod tests {
         })
     }
 
-    fn poll_once(waiting: &mut Waiting) -> Poll<Outcome> {
-        Pin::new(waiting).poll(&mut Context::from_waker(Waker::noop()))
+    /// Whether it was woken.
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::SeqCst);
+        }
     }
 
     #[tokio::test]
@@ -247,11 +255,17 @@ mod tests {
         let (mut first, got_first) = replies.handle();
         first.taken(Instant::now().checked_sub(Duration::from_secs(7)).unwrap());
         let (second, mut got_second) = replies.handle();
+        let woken = Arc::new(Woken::default());
+        let waker = Arc::clone(&woken).into();
+        assert!(Pin::new(&mut got_second).poll(&mut Context::from_waker(&waker)).is_pending());
         first.send(reply("one"));
         tokio::task::yield_now().await;
         second.send(reply("two"));
-        assert!(poll_once(&mut got_second).is_pending(), "held back until flushed");
+        tokio::task::yield_now().await;
+        assert!(!woken.0.load(Ordering::SeqCst), "held back until flushed");
         replies.flush();
+        tokio::task::yield_now().await;
+        assert!(woken.0.load(Ordering::SeqCst));
         assert!(got_first.await.is_ok());
         assert!(got_second.await.is_ok());
         let (seconds, count) = (metrics.app.sum(), metrics.app.buckets().iter().sum::<u64>());

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::{HeaderMap, HeaderName};
 
+use crate::semantics::header_lines::lines;
+
 /// The header, of requests and of pages that tell of a fault.
 pub static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// A proxy's id that is longer is not taken.
@@ -95,7 +97,7 @@ impl RequestIds {
 
 /// One header of visible ASCII, without what would have to be escaped in a quoted string.
 fn told(headers: &HeaderMap) -> Option<RequestId> {
-    let mut values = headers.get_all(&X_REQUEST_ID).iter();
+    let mut values = lines(headers, &X_REQUEST_ID);
     let text = values.next()?.to_str().ok()?;
     let is_fit = (1..=LONGEST).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\' | b'<' | b'>'));

@@ -78,12 +78,28 @@ impl Ticket {
 
     /// Puts what was decided where the request finds it, and wakes it; on the front's thread that is no system call.
     pub fn put(&self, outcome: Outcome) {
+        self.lay(outcome);
+        self.wake();
+    }
+
+    /// Puts what was decided where the request finds it, once it is woken.
+    pub fn lay(&self, outcome: Outcome) {
         let mut place = self.place.lock();
         // Dropped after the lock: an outcome nobody waits for may hold a file.
-        let unheard = if self.has(LEFT) { Some(outcome) } else { place.outcome.replace(outcome) };
-        let waker = place.waker.take();
+        let mut unheard = None;
+        if self.has(LEFT) {
+            unheard = Some(outcome);
+        } else {
+            // The first and only one.
+            place.outcome = Some(outcome);
+        }
         drop(place);
         drop(unheard);
+    }
+
+    /// Wakes the request.
+    pub fn wake(&self) {
+        let waker = self.place.lock().waker.take();
         if let Some(waker) = waker {
             waker.wake();
         }

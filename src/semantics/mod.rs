@@ -10,6 +10,7 @@ pub mod accept_encoding;
 pub mod etag;
 pub mod fault;
 pub mod forwarded;
+pub mod header_lines;
 pub mod header_rules;
 pub mod media_types;
 pub mod path;

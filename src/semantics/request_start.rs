@@ -7,6 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderName};
 
+use super::header_lines::lines;
+
 static NAME: HeaderName = HeaderName::from_static("x-request-start");
 /// A request that is said to be older than this has a wrong clock in its past.
 const OLDEST: Duration = Duration::from_mins(10);
@@ -14,7 +16,7 @@ const OLDEST: Duration = Duration::from_mins(10);
 /// How long ago the request reached the first proxy that says so; zero when none does, or when it cannot be so.
 #[must_use]
 pub fn age(headers: &HeaderMap) -> Duration {
-    let Some(value) = headers.get(&NAME) else { return Duration::ZERO };
+    let Some(value) = lines(headers, &NAME).next() else { return Duration::ZERO };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     value.to_str().ok().and_then(|value| at(value, now)).map_or(Duration::ZERO, |at| now.saturating_sub(at))
 }

@@ -4,6 +4,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::header_lines::lines;
+
 static NAME: HeaderName = HeaderName::from_static("traceparent");
 
 /// Where the two ids are.
@@ -18,7 +20,7 @@ impl TraceParent {
     /// That of a request, if it is one header and valid (§3.2).
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Option<Self> {
-        let mut values = headers.get_all(&NAME).iter();
+        let mut values = lines(headers, &NAME);
         let value = values.next().filter(|value| is_valid(value.as_bytes()))?;
         values.next().is_none().then(|| Self(value.clone()))
     }

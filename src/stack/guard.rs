@@ -12,6 +12,7 @@ use tower::{Layer, Service};
 
 use crate::app::service::fault_page;
 use crate::semantics::fault::Fault;
+use crate::semantics::header_lines::lines;
 
 use super::route::FrontBody;
 use super::turns::Turns;
@@ -117,9 +118,8 @@ fn check_host<B>(request: &mut Request<B>) -> Result<(), Fault> {
     if request.version() > Version::HTTP_11 {
         return Ok(());
     }
-    let mut hosts = request.headers().get_all(header::HOST).iter();
-    let (first, second) = (hosts.next(), hosts.next());
-    if second.is_some() || (first.is_none() && request.version() == Version::HTTP_11) {
+    let hosts = lines(request.headers(), &header::HOST).take(2).count();
+    if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
         return Err(Fault::bad_host());
     }
     if let Some(authority) = request.uri().authority() {
