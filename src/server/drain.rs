@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::cut_off::Remains;
 use crate::net::permits::Permits;
 use crate::sys::process::exit_now;
+use crate::sys::signals::undo_handlers;
 use crate::telemetry::log::Flush;
 
 /// How the front's life ended.
@@ -43,11 +44,15 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Takes the signals over from here on.
+    /// Takes the signals over from here on, also from who has set handlers while Python started (`ddtrace-run` does): those
+    /// would run when the main thread comes back to Python, and end the process before its exit hooks.
     ///
     /// # Errors
     /// What `sigaction(2)` says.
     pub fn take() -> io::Result<Self> {
+        for signal in undo_handlers()? {
+            tracing::info!(signal, "the handler that was set for this signal is not used; exit hooks (atexit) will run");
+        }
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,

@@ -1,4 +1,5 @@
-//! Signal dispositions: keeping ours across the application's import, and giving children the system's.
+//! Signal dispositions: undoing what came before ours, keeping ours across the application's import, and giving children
+//! the system's.
 
 use std::io;
 
@@ -38,6 +39,25 @@ impl Dispositions {
         }
         Ok(changed)
     }
+}
+
+/// The signals that stop the server do what they do by default again, where somebody has set a handler for them: one that
+/// stays would be called beside the server's. What is ignored stays so. The names of the signals that were changed.
+///
+/// # Errors
+/// What `sigaction(2)` says.
+pub fn undo_handlers() -> io::Result<Vec<&'static str>> {
+    let mut changed = Vec::new();
+    for (signal, name, action) in Dispositions::current()?.0 {
+        if ![libc::SIG_DFL, libc::SIG_IGN].contains(&action.sa_sigaction) {
+            // SAFETY: SIG_DFL is valid for each of them.
+            if unsafe { libc::signal(signal, libc::SIG_DFL) } == libc::SIG_ERR {
+                return Err(io::Error::last_os_error());
+            }
+            changed.push(name);
+        }
+    }
+    Ok(changed)
 }
 
 fn read(signal: libc::c_int) -> io::Result<libc::sigaction> {

@@ -5,11 +5,24 @@ from __future__ import annotations
 
 import json
 import signal
+from pathlib import Path
 
 import pytest
 
 from gate import Gate
 from server import Server, Starter, await_true
+
+AS_TRACERS_DO = """
+import atexit, os, signal
+
+def handler(number, frame):
+    print("the handler ran", flush=True)
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
+
+signal.signal(signal.Signals[os.environ["OWN_SIGNAL"]], handler)
+atexit.register(print, "the exit hook ran", flush=True)
+"""
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
@@ -26,6 +39,19 @@ def test_a_handler_set_at_import_does_not_disturb_the_drain(start: Starter, gate
         visitor.let_through()
         assert client.answer().body == b"hello last\n"
     assert server.exit_code() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
+def test_a_handler_set_while_python_starts_does_not_disturb_the_end(
+    start: Starter, tmp_path: Path, number: signal.Signals
+) -> None:
+    """As that of a tracer, which ends the process by the signal's default action (ddtrace-run)."""
+    (tmp_path / "sitecustomize.py").write_text(AS_TRACERS_DO)
+    server = start("lab:application", env={"PYTHONPATH": str(tmp_path), "OWN_SIGNAL": number.name})
+    assert server.ask("/hello").status == 200
+    assert server.terminate(number) == 0
+    assert "the exit hook ran" in server.log()
+    assert "the handler ran" not in server.log()
 
 
 def test_a_handler_of_another_signal_is_the_applications_own(start: Starter) -> None:
