@@ -13,6 +13,7 @@ PYTHON_FILE := $(TARGET)/setup/python
 TOOLS_VENV := $(TARGET)/tools-venv
 TEST_VENV := $(TARGET)/test-venv
 EXAMPLE_VENV := $(TARGET)/example-venv
+APM_VENV := $(TARGET)/apm-venv
 TEST_WHEEL := $(TARGET)/test-wheel
 IMAGE_PARTS := $(TARGET)/image
 CARGO_FUZZ := $(TARGET)/tools/bin/cargo-fuzz
@@ -72,7 +73,7 @@ run: binary $(EXAMPLE_VENV)/.ready ## serve the Django example on http://127.0.0
 	@exec $(BINARY) --chdir examples/django_site --venv $(EXAMPLE_VENV) --bind $(BIND)
 
 .PHONY: test
-test: lint test-rust test-wsgi test-pythons test-browser test-prometheus test-container ## everything CI runs: lint, cargo test, pytest over binary and wheel, a browser, Prometheus, containers
+test: lint test-rust test-wsgi test-pythons test-browser test-prometheus test-apm test-container ## everything CI runs: lint, cargo test, pytest over binary and wheel, a browser, Prometheus, tracers, containers
 	@echo "All passed."
 
 .PHONY: fmt
@@ -182,6 +183,11 @@ test-prometheus: binary $(TEST_VENV)/.ready ## alerts and dashboard in a real Pr
 	$(stage) "Prometheus" scripts/test-prometheus env MONOPOD_BINARY=$(BINARY) \
 		$(TEST_VENV)/bin/python -m pytest tests/prometheus $(ARGS)
 
+.PHONY: test-apm
+test-apm: binary $(APM_VENV)/.wheel ## Sentry, OpenTelemetry, ddtrace, prometheus_client, and stand-ins for who receives (ARGS=…)
+	$(stage) "tracers" env MONOPOD_BINARY=$(BINARY) MONOPOD_WHEEL=$(APM_VENV)/bin/monopod \
+		$(APM_VENV)/bin/python -m pytest -p no:ddtrace tests/apm $(ARGS)
+
 .PHONY: test-container
 test-container: debug-parts $(TEST_VENV)/.ready ## the image, and promises kept in containers, by Docker
 	$(stage) "containers" scripts/test-container $(TEST_VENV)/bin/python -m pytest tests/container $(ARGS)
@@ -235,6 +241,14 @@ $(TEST_WHEEL)/.built: $(PYTHON_FILE) $(TOOLS_VENV)/.ready $(WHEEL_SOURCES)
 
 $(TEST_VENV)/.wheel: $(TEST_VENV)/.ready $(TEST_WHEEL)/.built
 	@$(TEST_VENV)/bin/python -m pip install --quiet --force-reinstall --no-deps $(TEST_WHEEL)/*.whl
+	@touch $@
+
+$(APM_VENV)/.ready: $(PYTHON_FILE) tests/requirements.txt tests/requirements-apm.txt
+	@echo "== tracers and their tests' packages into target/apm-venv"
+	$(call venv,$(APM_VENV),-r tests/requirements-apm.txt)
+
+$(APM_VENV)/.wheel: $(APM_VENV)/.ready $(TEST_WHEEL)/.built
+	@$(APM_VENV)/bin/python -m pip install --quiet --force-reinstall --no-deps $(TEST_WHEEL)/*.whl
 	@touch $@
 
 # lay-parts BINARY WHEEL: what the Dockerfile's stage `prebuilt` takes. maturin has stripped the wheel.
