@@ -51,7 +51,10 @@ impl Signals {
     /// What `sigaction(2)` says.
     pub fn take() -> io::Result<Self> {
         for signal in undo_handlers()? {
-            tracing::info!(signal, "the handler that was set for this signal is not used; exit hooks (atexit) will run");
+            tracing::info!(
+                signal,
+                "the handler that was set for this signal is not used; exit hooks (atexit) will run"
+            );
         }
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
