@@ -150,20 +150,29 @@ fn show_env(arg: Arg) -> Arg {
 /// first, as that is what the process then has.
 #[must_use]
 pub fn host(env: Env<'_>) -> Host {
+    let in_container = lookup(env, "KUBERNETES_SERVICE_HOST").is_some()
+        || ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists());
+    let variables = std::env::vars_os()
+        .filter_map(|(name, _)| name.into_string().ok())
+        .filter(|name| name.starts_with("MONOPOD_") && lookup(env, name).is_some())
+        .collect();
+    Host { in_container, variables, descriptors: descriptors::raise_limit(), ..guest() }
+}
+
+/// The facts for a server that is a guest in somebody's program: it changes nothing of the process, and where the program
+/// runs decides no default.
+#[must_use]
+pub fn guest() -> Host {
     let limits = cgroup::limits();
     let threads = || std::thread::available_parallelism().ok().and_then(|count| u32::try_from(count.get()).ok());
     Host {
         cpus: limits.cpus.or_else(|| threads().map(f64::from)),
         memory_limit: limits.memory,
         machine_memory: cgroup::machine_memory(),
-        descriptors: descriptors::raise_limit(),
-        in_container: lookup(env, "KUBERNETES_SERVICE_HOST").is_some()
-            || ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists()),
+        descriptors: descriptors::limit(),
+        in_container: false,
         stdout_is_terminal: std::io::stdout().is_terminal(),
-        variables: std::env::vars_os()
-            .filter_map(|(name, _)| name.into_string().ok())
-            .filter(|name| name.starts_with("MONOPOD_") && lookup(env, name).is_some())
-            .collect(),
+        variables: Vec::new(),
         cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
     }
 }

@@ -1,5 +1,7 @@
 //! The extension module `monopod._monopod`: the face of the wheel.
 
+mod server;
+
 use std::ffi::OsString;
 use std::io;
 use std::ops::ControlFlow;
@@ -19,6 +21,8 @@ const PATIENCE: Duration = Duration::from_millis(100);
 
 #[pymodule(name = "_monopod", gil_used = false)]
 mod _monopod {
+    #[pymodule_export]
+    use super::server::{Server, options};
     #[pymodule_export]
     use super::{CompressReport, compress, main};
 

@@ -31,10 +31,15 @@ pub mod telemetry;
 pub mod wsgi;
 
 use cli::Command;
-use config::error::StartError;
+pub use cli::guest;
+pub use config::error::StartError;
 use config::settings::Settings;
+pub use config::{Resolved, keywords};
 pub(crate) use python::fork::split_off_init;
+pub use python::load::no_application;
+pub use server::drain::Ended;
 use server::healthcheck::Health;
+pub use server::held::{Address, Refusal, Running};
 pub use static_files::{CompressError, CompressReport, Mode, compress};
 use telemetry::progress::Bar;
 

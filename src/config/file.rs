@@ -13,6 +13,7 @@ use clap::Arg;
 use clap::error::{ContextKind, ContextValue};
 use toml::{Table, Value};
 
+use super::body_sizes::BodySize;
 use super::error::StartError;
 use super::options;
 use super::settings::Mount;
@@ -122,14 +123,20 @@ pub(super) fn nearest(command: &clap::Command, key: &str) -> Option<String> {
     }
 }
 
-fn texts(arg: &Arg, value: &Value) -> Result<Vec<String>, &'static str> {
+/// A value of the file's, or of a keyword argument, as the texts that the option's parser reads; else what it wants.
+pub(super) fn texts(arg: &Arg, value: &Value) -> Result<Vec<String>, &'static str> {
     match value {
         Value::Array(items) if options::is_list(arg) => items.iter().map(|item| text(arg, item)).collect(),
-        Value::Table(pairs) if is(arg, TypeId::of::<Mount>()) || is(arg, TypeId::of::<Variable>()) => {
+        Value::Table(pairs) if is_pairs(arg) => {
             pairs.iter().map(|(left, right)| Ok(format!("{left}={}", text(arg, right)?))).collect()
         }
         single => Ok(vec![text(arg, single)?]),
     }
+}
+
+/// Whether its values are `LEFT=RIGHT`.
+fn is_pairs(arg: &Arg) -> bool {
+    [TypeId::of::<Mount>(), TypeId::of::<Variable>(), TypeId::of::<BodySize>()].into_iter().any(|id| is(arg, id))
 }
 
 fn text(arg: &Arg, value: &Value) -> Result<String, &'static str> {
@@ -150,7 +157,8 @@ fn is(arg: &Arg, id: TypeId) -> bool {
     arg.get_value_parser().type_id() == id
 }
 
-fn kind(value: &Value) -> &'static str {
+/// What a value is, in words.
+pub(super) fn kind(value: &Value) -> &'static str {
     match value {
         Value::String(_) => "text",
         Value::Integer(_) | Value::Float(_) => "a number",

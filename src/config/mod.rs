@@ -11,6 +11,7 @@ pub mod body_sizes;
 pub mod error;
 mod file;
 pub mod found;
+pub mod keywords;
 pub mod log_options;
 pub mod options;
 mod reading;

@@ -67,15 +67,28 @@ pub fn resolve(args: &[OsString], env: Env<'_>, host: &Host) -> Result<Resolved,
     layers.offer_environment(&command, env)?;
     notes.extend(layers.offer_platform(&command, env, &|id| typed.is_typed(id))?);
     offer_file(&mut layers, &command, args, host)?;
-    let threads = Reading::of(&command, &layers, args)?.matches.get_one::<usize>("threads").copied();
-    for (arg, value, source) in decisions(&command, threads, env, host) {
+    finish(&command, layers, args, variables.clone(), notes, env, host)
+}
+
+/// Adds to the layers what the host decides, and makes the settings.
+pub(super) fn finish(
+    command: &clap::Command,
+    mut layers: Layers,
+    args: &[OsString],
+    variables: Variables,
+    mut notes: Vec<String>,
+    env: Env<'_>,
+    host: &Host,
+) -> Result<Resolved, StartError> {
+    let threads = Reading::of(command, &layers, args)?.matches.get_one::<usize>("threads").copied();
+    for (arg, value, source) in decisions(command, threads, env, host) {
         layers.offer(arg, vec![value], source)?;
     }
 
-    let reading = Reading::of(&command, &layers, args)?;
+    let reading = Reading::of(command, &layers, args)?;
     let chosen = Options::from_arg_matches(&reading.matches)
         .map_err(|error| StartError::software(options::sentence(&error, Some("An option without a default"))))?;
-    let settings = settings(chosen, reading.chdir(host)?, variables.clone(), host);
+    let settings = settings(chosen, reading.chdir(host)?, variables, host);
     notes.extend(host.warning_of(settings.limits.max_connections));
     let sizing = format!(
         "{} found: {} threads, a queue of {}, {} of buffers, {} of static files in memory, {} connections",
@@ -86,7 +99,7 @@ pub fn resolve(args: &[OsString], env: Env<'_>, host: &Host) -> Result<Resolved,
         about_size(settings.static_files.memory),
         settings.limits.max_connections,
     );
-    let origins = options::settable(&command).map(|arg| reading.origin(arg)).collect();
+    let origins = options::settable(command).map(|arg| reading.origin(arg)).collect();
     Ok(Resolved { settings, origins, notes, sizing, host: host.clone() })
 }
 

@@ -22,6 +22,8 @@ pub type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 pub enum Source {
     /// The command line.
     Flag,
+    /// A keyword argument of a program (`monopod.Server`).
+    Keyword,
     /// The environment variable of this name.
     Env(String),
     /// This configuration file.
@@ -36,6 +38,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Flag => f.write_str("flag"),
+            Self::Keyword => f.write_str("argument"),
             Self::Env(name) => write!(f, "env {name}"),
             Self::File(path) => write!(f, "file {}", path.display()),
             Self::Container => f.write_str("container"),
@@ -51,6 +54,7 @@ impl Source {
         match self {
             Self::Env(name) => name.clone(),
             Self::File(path) => format!("`{}` in {}", options::key(arg), path.display()),
+            Self::Keyword => arg.get_id().to_string(),
             Self::Flag | Self::Container | Self::Default => options::flag(arg),
         }
     }
@@ -59,7 +63,7 @@ impl Source {
     #[must_use]
     pub fn refuse(&self, sentence: String) -> StartError {
         match self {
-            Self::Flag => StartError::usage(sentence),
+            Self::Flag | Self::Keyword => StartError::usage(sentence),
             _ => StartError::config(sentence),
         }
     }

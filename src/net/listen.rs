@@ -62,17 +62,32 @@ impl fmt::Display for Listener {
     }
 }
 
+/// An address that cannot be bound. `Display` is the sentence that says what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{sentence}")]
+pub struct Unbound {
+    sentence: String,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+impl From<Unbound> for StartError {
+    fn from(unbound: Unbound) -> Self {
+        Self::unavailable(unbound.sentence)
+    }
+}
+
 /// Binds `bind`, which `option` gave, with `backlog` waiting connections. A name that resolves to several addresses binds each.
 ///
 /// # Errors
-/// `StartError` (69, unavailable) naming the address and what to do.
-pub fn bind(bind: &Bind, option: &str, backlog: u32) -> Result<Vec<Listener>, StartError> {
+/// [`Unbound`] (69, unavailable) naming the address and what to do.
+pub fn bind(bind: &Bind, option: &str, backlog: u32) -> Result<Vec<Listener>, Unbound> {
     let bound = match bind {
         Bind::Tcp(host, port) => tcp(host, *port, backlog),
         Bind::Unix(path) => unix(path, backlog).map(|listener| vec![listener]),
         Bind::Fd(number) => inherited(*number).map(|listener| vec![listener]),
     };
-    bound.map_err(|error| StartError::unavailable(sentence(bind, option, &error)))
+    bound.map_err(|source| Unbound { sentence: sentence(bind, option, &source), source })
 }
 
 fn sentence(bind: &Bind, option: &str, error: &io::Error) -> String {
@@ -180,6 +195,8 @@ mod tests {
         let [Listener::Tcp { local, .. }] = any.as_slice() else { panic!("one listener") };
         assert_ne!(local.port(), 0);
         let error = bind(&Bind::Tcp("127.0.0.1".into(), local.port()), "--bind", 16).unwrap_err();
+        assert_eq!(error.source.kind(), io::ErrorKind::AddrInUse);
+        let error = StartError::from(error);
         assert_eq!(error.exit_code(), 69);
         assert!(error.to_string().contains(&format!("127.0.0.1:{} is in use", local.port())), "{error}");
     }

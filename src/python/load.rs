@@ -268,18 +268,20 @@ pub fn refuse_patched_threads(py: Python<'_>) -> Result<(), StartError> {
     Ok(())
 }
 
+/// Why an object is no WSGI application, if it is none.
+#[must_use]
+pub fn no_application(object: &Bound<'_, PyAny>) -> Option<&'static str> {
+    if !object.is_callable() {
+        return Some("is not callable, so it is no WSGI application");
+    }
+    let is_class = object.cast::<PyType>().is_ok();
+    (!is_class && is_coroutine_function(object))
+        .then_some("is an ASGI application: monopod serves WSGI; use its WSGI callable")
+}
+
 fn callable_only(callable: &Bound<'_, PyAny>, name: &str) -> Result<(), StartError> {
-    if !callable.is_callable() {
-        return Err(StartError::software(format!(
-            "{name} is not callable, so it is no WSGI application: check TARGET"
-        )));
-    }
-    if callable.cast::<PyType>().is_err() && is_coroutine_function(callable) {
-        return Err(StartError::software(format!(
-            "{name} is an ASGI application: monopod serves WSGI; use its WSGI callable"
-        )));
-    }
-    Ok(())
+    let advice = if callable.is_callable() { "" } else { ": check TARGET" };
+    no_application(callable).map_or(Ok(()), |why| Err(StartError::software(format!("{name} {why}{advice}"))))
 }
 
 /// An `async def` callable, or an object with an async `__call__`: ASGI.

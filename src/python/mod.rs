@@ -10,6 +10,7 @@ pub mod framework;
 pub mod interrupt;
 pub mod lender;
 pub mod load;
+pub mod logging;
 pub mod pace;
 pub mod pool;
 pub mod ready_hook;

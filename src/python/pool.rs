@@ -31,17 +31,28 @@ pub struct Pool {
     threads: Vec<Py<PyAny>>,
 }
 
+/// How the threads live.
+#[derive(Default)]
+pub struct Manner {
+    /// Threads of the front go before them on a core that they share.
+    pub stands_back: bool,
+    /// The program that has the server may end without them. Threads that the application starts in a request inherit it.
+    pub daemon: bool,
+    /// Where their events go, if not where all of the process go.
+    pub log: Option<tracing::Dispatch>,
+}
+
 /// What each thread works with.
 struct Hands {
     seats: Arc<Seats>,
     source: Arc<dyn Source>,
     replies: Replies,
     run: Arc<Run>,
-    stands_back: bool,
+    manner: Manner,
 }
 
-/// Starts the first thread; more are started as [`Seats`] orders them. Where the pool `stands_back`, threads of the front
-/// go before its own on a core that they share. Call from the main thread, after the application was imported.
+/// Starts the first thread; more are started as [`Seats`] orders them. Call from the thread that is to [`Pool::obey`],
+/// after the application was imported.
 ///
 /// # Errors
 /// What `threading.Thread` raises; `RuntimeError: can't start new thread` under a tight pids limit.
@@ -52,11 +63,11 @@ pub fn start(
     replies: Replies,
     run: Arc<Run>,
     lender: Lender,
-    stands_back: bool,
+    manner: Manner,
 ) -> PyResult<Pool> {
     let thread_class = py.import("threading")?.getattr("Thread")?.unbind();
     let first = seats.hire();
-    let crew = Arc::new(Hands { seats, source, replies, run, stands_back });
+    let crew = Arc::new(Hands { seats, source, replies, run, manner });
     let mut pool = Pool { crew, lender, thread_class, threads: Vec::new() };
     if let Some(seat) = first {
         pool.start(py, seat)?;
@@ -105,8 +116,8 @@ impl Pool {
         options.set_item("target", target)?;
         options.set_item("name", thread_name(seat))?;
         // Not daemon threads, or every thread that the application starts in a request would inherit it and be lost
-        // at the end. Nobody waits for these in vain: the process ends from `server`.
-        options.set_item("daemon", false)?;
+        // at the end. Nobody waits for these in vain: the process of the command ends from `server`.
+        options.set_item("daemon", self.crew.manner.daemon)?;
         let thread = self.thread_class.call(py, (), Some(&options))?;
         thread.call_method0(py, "start")?;
         // Those that ended since: one for each stream that lasted.
@@ -165,6 +176,15 @@ impl Pool {
         (seconds, stack)
     }
 
+    /// Raises an exception in every thread that is in a request: nobody waits for its answer any more.
+    pub fn interrupt_all(&self, py: Python<'_>) {
+        let seats = &self.crew.seats;
+        let held: Vec<_> = seats.held(|running, _, seat| (Arc::clone(&running.ticket), seat)).collect();
+        for (ticket, seat) in held {
+            seats.seat(seat).interrupt(&ticket, |ident| interrupt::raise_in(py, ident));
+        }
+    }
+
     /// The `threading.Thread` objects.
     #[must_use]
     pub fn threads(&self) -> &[Py<PyAny>] {
@@ -196,8 +216,11 @@ struct Worker {
 
 impl Worker {
     fn work(&self, py: Python<'_>) {
-        let Hands { seats, source, replies, run, stands_back } = &*self.hands;
-        if *stands_back && let Err(error) = thread::stand_back() {
+        let Hands { seats, source, replies, run, manner } = &*self.hands;
+        let _log = manner.log.as_ref().map(tracing::dispatcher::set_default);
+        if manner.stands_back
+            && let Err(error) = thread::stand_back()
+        {
             tracing::debug!(%error, "nice is refused here; going on without it");
         }
         let ident = match interrupt::ident(py) {

@@ -1,4 +1,4 @@
-//! Stopping: signals, and the time that requests in flight are given.
+//! Stopping: who asks for it ([`Stops`]), and the time that requests in flight are given.
 //!
 //! SIGTERM, SIGINT and SIGQUIT begin the drain, SIGTERM after a delay; the second of any ends the process at once. Before
 //! the application is ready there is nothing to drain, so the first one ends it. However Python hangs, the process is gone
@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::Receiver;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -36,39 +37,74 @@ pub enum Ended {
 /// The name of the orchestrator's signal; that of a terminal is in a hurry.
 pub const SIGTERM: &str = "SIGTERM";
 
-/// The signals that stop the server.
-pub struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    quit: Signal,
+/// What stops the server.
+pub enum Stops {
+    /// The signals of a process that is the server's own.
+    Signals { terminate: Signal, interrupt: Signal, quit: Signal },
+    /// Whoever holds the server in a program.
+    Holder { asks: Receiver<Ask>, within: Option<Duration>, is_gone: bool },
 }
 
-impl Signals {
+/// What the holder of a server asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask {
+    /// As the log calls it; the name of a signal stands for that.
+    pub name: &'static str,
+    /// How long requests in flight may take; `None`: `--graceful-timeout`.
+    pub within: Option<Duration>,
+}
+
+impl Stops {
     /// Takes the signals over from here on, also from who has set handlers while Python started (`ddtrace-run` does): those
     /// would run when the main thread comes back to Python, and end the process before its exit hooks.
     ///
     /// # Errors
     /// What `sigaction(2)` says.
-    pub fn take() -> io::Result<Self> {
+    pub fn take_signals() -> io::Result<Self> {
         for signal in undo_handlers()? {
             tracing::info!(
                 signal,
                 "the handler that was set for this signal is not used; exit hooks (atexit) will run"
             );
         }
-        Ok(Self {
+        Ok(Self::Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             quit: signal(SignalKind::quit())?,
         })
     }
 
-    /// The next signal's name.
+    /// What comes by `asks`; at last that nobody holds the server any more.
+    #[must_use]
+    pub fn of_holder(asks: Receiver<Ask>) -> Self {
+        Self::Holder { asks, within: None, is_gone: false }
+    }
+
+    /// The name of the next.
     pub async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => SIGTERM,
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.quit.recv() => "SIGQUIT",
+        match self {
+            Self::Signals { terminate, interrupt, quit } => tokio::select! {
+                _ = terminate.recv() => SIGTERM,
+                _ = interrupt.recv() => "SIGINT",
+                _ = quit.recv() => "SIGQUIT",
+            },
+            // Nobody is there to insist.
+            Self::Holder { is_gone: true, .. } => std::future::pending().await,
+            Self::Holder { asks, within, is_gone } => {
+                let ask = asks.recv().await;
+                *is_gone = ask.is_none();
+                *within = ask.and_then(|ask| ask.within);
+                ask.map_or("dropped", |ask| ask.name)
+            }
+        }
+    }
+
+    /// How long requests in flight may take by the last word, if it said so.
+    #[must_use]
+    pub fn within(&self) -> Option<Duration> {
+        match self {
+            Self::Signals { .. } => None,
+            Self::Holder { within, .. } => *within,
         }
     }
 }
@@ -100,12 +136,12 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// Waits after `SIGTERM` until connections have had their last answer, which tells them to close; for `LINGER` at most, and
 /// not for those that have been idle for longer. The listeners are closed by then. True: a second signal came.
-pub async fn linger(permits: &Permits, deadline: Instant, signals: &mut Signals) -> bool {
+pub async fn linger(permits: &Permits, deadline: Instant, stops: &mut Stops) -> bool {
     permits.dismiss(LINGER);
     tokio::select! {
         () = permits.all_back() => false,
         () = sleep_until(deadline.min(Instant::now() + LINGER)) => false,
-        name = signals.next() => {
+        name = stops.next() => {
             tracing::warn!(signal = name, reason = "second-signal", "stopping at once");
             true
         }
@@ -114,7 +150,7 @@ pub async fn linger(permits: &Permits, deadline: Instant, signals: &mut Signals)
 
 /// Goes on as before for `delay`, for the sake of balancers that have not heard yet; until `deadline` at most, and as long
 /// as somebody accepts. True: a second signal came.
-pub async fn delay(delay: Duration, deadline: Instant, signals: &mut Signals, accepting: &mut Accepting) -> bool {
+pub async fn delay(delay: Duration, deadline: Instant, stops: &mut Stops, accepting: &mut Accepting) -> bool {
     if delay.is_zero() {
         return false;
     }
@@ -123,7 +159,7 @@ pub async fn delay(delay: Duration, deadline: Instant, signals: &mut Signals, ac
     loop {
         tokio::select! {
             () = sleep_until(until) => return false,
-            name = signals.next() => {
+            name = stops.next() => {
                 tracing::warn!(signal = name, reason = "second-signal", "stopping at once");
                 return true;
             }
@@ -153,12 +189,7 @@ pub fn why(failed: Result<io::Result<()>, JoinError>) -> String {
 
 /// Lets connections finish what is in flight until `deadline`; idle ones close at once. The listeners are closed by
 /// then.
-pub async fn drain(
-    connections: GracefulShutdown,
-    remains: &Remains,
-    deadline: Instant,
-    signals: &mut Signals,
-) -> Ended {
+pub async fn drain(connections: GracefulShutdown, remains: &Remains, deadline: Instant, stops: &mut Stops) -> Ended {
     let in_flight = || remains.front.in_flight.count();
     tracing::info!(in_flight = in_flight(), "draining");
     let mut done = pin!(connections.shutdown());
@@ -171,7 +202,7 @@ pub async fn drain(
     };
     tokio::select! {
         ended = in_time => ended,
-        name = signals.next() => {
+        name = stops.next() => {
             tracing::warn!(signal = name, in_flight = in_flight(), reason = "second-signal", "stopping at once");
             Ended::Now
         }
@@ -183,7 +214,7 @@ pub async fn drain(
 pub async fn outlast(
     ended: &Ended,
     deadline: Instant,
-    signals: &mut Signals,
+    stops: &mut Stops,
     socket_files: &[PathBuf],
     flush: &Flush,
 ) -> ! {
@@ -192,7 +223,7 @@ pub async fn outlast(
             () = sleep_until(deadline + FINISH) => {
                 tracing::warn!(reason = "exit-timeout", "threads or atexit hooks did not end in time and are cut off");
             }
-            name = signals.next() => {
+            name = stops.next() => {
                 tracing::warn!(signal = name, reason = "second-signal", "stopping at once");
             }
         }

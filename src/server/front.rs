@@ -1,10 +1,12 @@
 //! The IO thread: one single-threaded tokio runtime for every socket, timer and reply.
 
+use std::cell::RefCell;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -14,7 +16,7 @@ use tokio::time::Instant;
 
 use super::admin::Admin;
 use super::cut_off::Remains;
-use super::drain::{self, Accepting, Ended, Signals};
+use super::drain::{self, Accepting, Ended, Stops};
 use super::limits::Follow;
 use super::phase::{Life, Phase};
 use super::threads::Threads;
@@ -82,23 +84,69 @@ pub struct Line {
     pub flush: Flush,
 }
 
-/// Runs the front until it has drained, and then until Python has ended the process. Blocks the calling thread.
+/// Runs the front of the command until it has drained, and then until Python has ended the process. Blocks the calling
+/// thread.
 pub fn run(wiring: Wiring, line: Line) {
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
-        .max_blocking_threads(16)
-        .thread_name("monopod-blocking")
-        .build();
-    match runtime {
+    match runtime() {
         Ok(runtime) => runtime.block_on(live(wiring, line)),
         Err(error) => drop(line.started.send(Err(error))),
     }
 }
 
+/// Runs the front of a server in a program, whose application is there, until it has drained. Nothing of it is left then.
+/// Blocks the calling thread.
+///
+/// # Errors
+/// What the runtime says that cannot be.
+pub fn run_for_holder(
+    mut wiring: Wiring,
+    ready: Ready,
+    mut stops: Stops,
+    is_up: impl FnOnce(),
+    log: &tracing::Dispatch,
+) -> io::Result<Ended> {
+    let of_blocking = log.clone();
+    let runtime = builder().on_thread_start(move || record_to(&of_blocking)).build()?;
+    record_to(log);
+    is_up();
+    let life = Arc::clone(&wiring.life);
+    let ended = runtime.block_on(async {
+        wiring.admin.open(std::mem::take(&mut wiring.admin_listeners));
+        serve(wiring, ready, &mut stops).await.map(|(ended, _)| ended)
+    });
+    life.enter(Phase::Stopped);
+    // What it still does off this thread is of no use to anybody.
+    runtime.shutdown_timeout(LAST_BLOCKING);
+    ended
+}
+
+/// How long blocking work may take that has begun, such as opening a file, once everything else has ended.
+const LAST_BLOCKING: Duration = Duration::from_secs(1);
+
+thread_local! {
+    /// Keeps the thread's events on their way.
+    static LOG: RefCell<Option<tracing::dispatcher::DefaultGuard>> = const { RefCell::new(None) };
+}
+
+/// The calling thread's events go to `log` for as long as it runs.
+fn record_to(log: &tracing::Dispatch) {
+    LOG.set(Some(tracing::dispatcher::set_default(log)));
+}
+
+fn builder() -> runtime::Builder {
+    let mut builder = runtime::Builder::new_current_thread();
+    builder.enable_all().max_blocking_threads(16).thread_name("monopod-blocking");
+    builder
+}
+
+fn runtime() -> io::Result<runtime::Runtime> {
+    builder().build()
+}
+
 async fn live(mut wiring: Wiring, line: Line) {
     let Line { started, ready, ended: tell_ended, flush } = line;
-    let mut signals = match Signals::take() {
-        Ok(signals) => signals,
+    let mut stops = match Stops::take_signals() {
+        Ok(stops) => stops,
         Err(error) => return drop(started.send(Err(error))),
     };
     if let Err(error) = Arc::clone(&wiring.threads).tell_at_signal().and_then(|()| drain::live_through_others()) {
@@ -108,28 +156,28 @@ async fn live(mut wiring: Wiring, line: Line) {
     drop(started.send(Ok(())));
     let ready = tokio::select! {
         ready = ready => ready,
-        name = signals.next() => {
+        name = stops.next() => {
             tracing::info!(signal = name, "stopped while the application was being imported");
             drain::leave(&[wiring.socket_files, wiring.admin_files].concat(), &flush)
         }
     };
     // Without an application the main thread says why, and ends.
     let Ok(ready) = ready else { return };
+    share_core(&ready.static_files);
     let limit = wiring.settings.life.graceful_timeout;
     let (phases, admin_files) = (Arc::clone(&wiring.life), std::mem::take(&mut wiring.admin_files));
-    let (ended, signalled) = match serve(wiring, ready, &mut signals).await {
+    let (ended, signalled) = match serve(wiring, ready, &mut stops).await {
         Ok(ended) => ended,
         Err(error) => (Ended::Failed(error.to_string()), Instant::now()),
     };
     phases.enter(Phase::Stopped);
     tell_ended(ended.clone());
-    drain::outlast(&ended, signalled + limit, &mut signals, &admin_files, &flush).await;
+    drain::outlast(&ended, signalled + limit, &mut stops, &admin_files, &flush).await;
 }
 
 /// Serves until a signal comes and the drain that it begins has ended; how, and when the signal came.
-async fn serve(wiring: Wiring, ready: Ready, signals: &mut Signals) -> io::Result<(Ended, Instant)> {
+async fn serve(wiring: Wiring, ready: Ready, stops: &mut Stops) -> io::Result<(Ended, Instant)> {
     let Ready { listeners, static_files, line } = ready;
-    share_core(&static_files);
     let limits = &wiring.settings.limits;
     let front = Arc::new(Front {
         app: App {
@@ -182,31 +230,31 @@ async fn serve(wiring: Wiring, ready: Ready, signals: &mut Signals) -> io::Resul
     tracing::info!("{line}");
 
     let (name, failed) = tokio::select! {
-        name = signals.next() => (Some(name), None),
+        name = stops.next() => (Some(name), None),
         Some(failed) = accepting.join_next() => (None, Some(drain::why(failed))),
     };
     let signalled = Instant::now();
     wiring.life.enter(Phase::Draining);
     let life = &wiring.settings.life;
-    let deadline = signalled + life.graceful_timeout;
+    let deadline = signalled + stops.within().unwrap_or(life.graceful_timeout);
     match (&name, &failed) {
         (Some(signal), _) => tracing::info!(signal, "stopping"),
         (None, why) => tracing::error!(reason = "listener-failed", "{}; stopping", why.as_deref().unwrap_or_default()),
     }
     front.draining.store(true, Ordering::Relaxed);
     let insisted =
-        name == Some(drain::SIGTERM) && drain::delay(life.drain_delay, deadline, signals, &mut accepting).await;
+        name == Some(drain::SIGTERM) && drain::delay(life.drain_delay, deadline, stops, &mut accepting).await;
     // Ends the accept loops and with them the listeners, so new connections are refused from here on.
     drop(stop);
     while accepting.join_next().await.is_some() {}
     let Some(connections) = Arc::into_inner(connections) else {
         return Err(io::Error::other("a listener outlived its loop"));
     };
-    if insisted || name == Some(drain::SIGTERM) && drain::linger(&permits, deadline, signals).await {
+    if insisted || name == Some(drain::SIGTERM) && drain::linger(&permits, deadline, stops).await {
         return Ok((Ended::Now, signalled));
     }
     let remains = Remains { front, queue: wiring.queue, threads: wiring.threads, permits };
-    let ended = drain::drain(connections, &remains, deadline, signals).await;
+    let ended = drain::drain(connections, &remains, deadline, stops).await;
     Ok((failed.map_or(ended, Ended::Failed), signalled))
 }
 

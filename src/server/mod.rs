@@ -1,55 +1,47 @@
 //! A server's life, from settings to exit code. The only room that knows all others.
 //!
 //! Python's main thread binds, imports, starts the pool and then waits; the IO thread accepts from the moment that
-//! the application is ready until the drain has ended, on the admin port from its bind until the process is gone.
+//! the application is ready until the drain has ended, on the admin port from its bind until the process is gone. A
+//! server in somebody's program is the same without the process ([`held`], decision 009).
 
 pub mod admin;
 pub mod cut_off;
 pub mod drain;
 pub mod front;
 pub mod healthcheck;
+pub mod held;
 pub mod limits;
 pub mod phase;
 pub mod status;
 pub mod threads;
+pub mod wiring;
 
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
-use crate::app::queue::Queue;
 use crate::config::error::StartError;
 use crate::config::settings::Settings;
 use crate::config::{Origin, Resolved};
-use crate::exchange::spool::TempDir;
-use crate::exchange::{Budget, Crew, Replies, Source, Spool};
 use crate::net::listen::{self, Listener};
-use crate::python::crew::{Order, Seats};
-use crate::python::lender::Lender;
+use crate::python::framework::Sole;
 use crate::python::ready_hook::ReadyHook;
-use crate::python::watch::{Patience, Watch};
 use crate::python::{framework, load, pool, shutdown, streams};
-use crate::stack::observe::InFlight;
 use crate::static_files::{HeadersFile, StaticFiles};
 use crate::sys::process::exit_now;
 use crate::sys::signals::Dispositions;
 use crate::sys::thread::is_core_shared;
-use crate::telemetry::metrics::Metrics;
 use crate::telemetry::{console, log};
-use crate::wsgi::call::Application;
-use crate::wsgi::reply::Resources;
-use admin::{Admin, Sources};
+use crate::wsgi::errors::ErrorStream;
 use drain::Ended;
 use front::{Line, Ready, Wiring};
-use limits::Follow;
-use phase::Life;
-use threads::Threads;
+use wiring::{Shared, Told, python_version, wire};
 
 /// How long non-daemon threads and busy pool threads may take after the drain.
 const THREADS_END: Duration = Duration::from_secs(5);
@@ -90,10 +82,9 @@ pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
     let (socket_files, admin_files) = (paths(&listeners), paths(&admin_listeners));
     // Kept here, as the IO thread never lets go of these listeners.
     let kept_files: Vec<_> = admin_listeners.iter_mut().filter_map(Listener::take_file).collect();
-    let python = py.version_info();
-    let python = format!("{}.{}.{}{}", python.major, python.minor, python.patch, python.suffix.unwrap_or_default());
     let (tell, told) = mpsc::channel();
-    let (wiring, shared) = wire(resolved, python.into(), &flush, &tell);
+    let log = (flush.dropped(), flush.access(&settings.logs));
+    let (wiring, shared) = wire(resolved, python_version(py), log, &tell);
     let hook = wiring.life.hook.clone();
     let wiring = Wiring { admin_listeners, socket_files, admin_files, ..wiring };
     let (tell_ready, ready) = tokio::sync::oneshot::channel();
@@ -107,11 +98,14 @@ pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
     })?;
 
     let loaded = load_keeping_signals(py, settings)?;
-    let found = framework::found(py, &loaded.callable, &settings.serve.root_path);
+    let found = framework::found(py, &loaded.callable, &settings.serve.root_path, Sole::Yes);
     let static_settings = found.complete(&settings.static_files, resolved.is_named("max-age"));
     let static_files = py.detach(|| StaticFiles::open(&static_settings, &found, &headers, &settings.serve.root_path));
     let stands_back = is_core_shared() && !static_files.is_empty();
-    let mut pool = start_pool(py, settings, &loaded, &shared, stands_back)?;
+    let mut pool = of_process(py, settings, &loaded.callable, shared, stands_back).map_err(|error| {
+        error.display(py);
+        StartError::software("the Python threads cannot start: lower --threads or raise the pids limit")
+    })?;
     // Dropped, it ends the hook's thread.
     let asked_on = ask_ready_hook(py, hook)?;
 
@@ -125,6 +119,8 @@ pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
     let ended = loop {
         match py.detach(|| told.lock().recv()) {
             Ok(Told::Order(order)) => pool.obey(py, order),
+            // The log takes those of the command.
+            Ok(Told::Record(_)) => {}
             Ok(Told::Ended(ended)) => break ended,
             Err(mpsc::RecvError) => break Ended::Failed("the IO thread ended".into()),
         }
@@ -146,6 +142,23 @@ pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
     drop(kept_files);
     flush.now();
     exit_now(code)
+}
+
+/// Starts the pool of a process that is the server's own.
+fn of_process(
+    py: Python<'_>,
+    settings: &Settings,
+    callable: &Py<PyAny>,
+    shared: Shared,
+    stands_back: bool,
+) -> PyResult<pool::Pool> {
+    let errors = Bound::new(py, ErrorStream)?.into_any();
+    let application = shared.application(py, settings, callable, &errors)?;
+    // What is imported by now lives as long as the process: later collections need not look at it.
+    py.import("gc")?.call_method0("freeze")?;
+    pool::reset_signals_at_fork(py)?;
+    let manner = pool::Manner { stands_back, ..pool::Manner::default() };
+    shared.start_pool(py, application, manner)
 }
 
 /// Imports the application. It may set handlers of its own for the server's signals, which would never run, as the main
@@ -176,7 +189,7 @@ pub fn check(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
     if let Some(hook) = &settings.life.ready_hook {
         load::ready_hook(py, hook, &cwd()?)?;
     }
-    let found = framework::found(py, &loaded.callable, &settings.serve.root_path);
+    let found = framework::found(py, &loaded.callable, &settings.serve.root_path, Sole::Yes);
     let mounts = found.complete(&settings.static_files, resolved.is_named("max-age")).mounts;
     let mut lines = vec![format!("application  {}", loaded.name)];
     let named = settings.static_files.accel.iter().map(|mount| ("accel", mount));
@@ -222,129 +235,6 @@ pub(crate) fn enter(settings: &Settings) -> Result<(), StartError> {
 pub(crate) fn cwd() -> Result<std::path::PathBuf, StartError> {
     std::env::current_dir()
         .map_err(|error| StartError::config(format!("the working directory is gone ({error}): set --chdir")))
-}
-
-/// Where bodies wait, and a word on it where it is not a disk.
-fn spool(settings: &Settings) -> Spool {
-    let dir = &settings.buffers.temp_dir;
-    let (spool, found) = Spool::new(Budget::new(settings.buffers.memory), dir);
-    let shown = dir.display();
-    match found {
-        TempDir::Disk => {}
-        TempDir::Memory => {
-            tracing::info!("temporary files in {shown} lie in memory (tmpfs), so they count against --buffer-memory");
-        }
-        TempDir::Unusable(error) => tracing::warn!(
-            %error,
-            reason = "no-temp-dir",
-            "no temporary files can be made in {shown}, so bodies stay in memory, up to --buffer-memory: mount a writable directory there or set --temp-dir"
-        ),
-    }
-    spool
-}
-
-/// The parts that both sides share, before either runs.
-fn wire(resolved: &Resolved, python: Arc<str>, flush: &log::Flush, tell: &mpsc::Sender<Told>) -> (Wiring, Shared) {
-    let settings = &resolved.settings;
-    let spool = spool(settings);
-    let metrics = Arc::new(Metrics::default());
-    let limits = &settings.limits;
-    let queue = Arc::new(Queue::new(limits.queue_size, limits.queue_timeout, Arc::clone(&metrics)));
-    let (replies, tell) = (Replies::new(Arc::clone(&metrics)), tell.clone());
-    let threads = settings.serve.threads;
-    let patience = Patience { slow: settings.logs.slow_request, timeout: limits.timeout };
-    // As many stuck threads as there are threads may have a stand-in; past that the pool shrinks.
-    let watch = Watch::new(patience, settings.serve.stream_threads, threads, replies.clone());
-    let give_order = Box::new(move |order| drop(tell.send(Told::Order(order))));
-    let source = Arc::clone(&queue) as Arc<dyn Source>;
-    let seats = Arc::new(Seats::new(threads, source, watch, give_order));
-    let shared =
-        Shared { queue: Arc::clone(&queue), seats: Arc::clone(&seats), replies, spool, metrics: Arc::clone(&metrics) };
-    let pool = Arc::clone(&seats);
-    let is_stuck = Box::new(move || pool.overdue().is_stuck(pool.threads()));
-    let hook = settings.life.ready_hook.as_deref().map(|name| Arc::new(ReadyHook::new(name)));
-    let (life, in_flight) = (Arc::new(Life::new(Arc::clone(&queue), is_stuck, hook)), InFlight::default());
-    let threads = Arc::new(Threads::new(Arc::clone(&seats)));
-    let admin = Admin::new(Sources {
-        life: Arc::clone(&life),
-        metrics: Arc::clone(&metrics),
-        in_flight: in_flight.clone(),
-        queue: Arc::clone(&queue),
-        seats: Arc::clone(&seats),
-        budget: shared.spool.budget.clone(),
-        dropped_lines: flush.dropped(),
-        python,
-        threads: Arc::clone(&threads),
-        connections_max: limits.max_connections,
-        began: Instant::now(),
-    });
-    let follow = Follow {
-        host: resolved.host.clone(),
-        budget: (!resolved.is_named("buffer-memory")).then(|| shared.spool.budget.clone()),
-        threads: (!resolved.is_named("threads")).then_some(settings.serve.threads),
-    };
-    let wiring = Wiring {
-        settings: settings.clone(),
-        queue,
-        crew: seats as Arc<dyn Crew>,
-        replies: shared.replies.clone(),
-        spool: shared.spool.clone(),
-        in_flight,
-        metrics,
-        life,
-        threads,
-        follow,
-        admin,
-        access_log: flush.access(&settings.logs),
-        admin_listeners: Vec::new(),
-        socket_files: Vec::new(),
-        admin_files: Vec::new(),
-    };
-    (wiring, shared)
-}
-
-/// What the main thread is told while the server runs.
-enum Told {
-    Order(Order),
-    Ended(Ended),
-}
-
-/// The Python side's share of the wiring.
-struct Shared {
-    queue: Arc<Queue>,
-    seats: Arc<Seats>,
-    replies: Replies,
-    spool: Spool,
-    metrics: Arc<Metrics>,
-}
-
-fn start_pool(
-    py: Python<'_>,
-    settings: &Settings,
-    loaded: &load::Loaded,
-    shared: &Shared,
-    stands_back: bool,
-) -> Result<pool::Pool, StartError> {
-    let started = || -> PyResult<pool::Pool> {
-        let callable = loaded.callable.bind(py);
-        let (root_path, threads) = (&settings.serve.root_path, settings.serve.threads);
-        let (spool, metrics) = (shared.spool.clone(), Arc::clone(&shared.metrics));
-        let may_name_files = !settings.static_files.accel.is_empty();
-        let seats = Arc::clone(&shared.seats);
-        let lender = Lender::new(move || seats.call_for_release());
-        let resources = Resources { spool, lender: lender.clone(), metrics };
-        let application = Application::new(py, callable, root_path, threads, resources, may_name_files)?;
-        // What is imported by now lives as long as the process: later collections need not look at it.
-        py.import("gc")?.call_method0("freeze")?;
-        let run: Arc<pool::Run> = Arc::new(move |py, job| application.run(py, job));
-        let source = Arc::clone(&shared.queue) as Arc<dyn Source>;
-        pool::reset_signals_at_fork(py)?;
-        pool::start(py, Arc::clone(&shared.seats), source, shared.replies.clone(), run, lender, stands_back)
-    };
-    started().map_err(|error| {
-        error.display(py);
-        StartError::software("the Python threads cannot start: lower --threads or raise the pids limit")
-    })
 }
 
 /// Begins to ask `--ready-hook`, where there is one, until what is returned is dropped.

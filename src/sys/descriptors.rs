@@ -22,6 +22,12 @@ pub fn raise_limit() -> u64 {
     soft
 }
 
+/// The soft limit as it is.
+#[must_use]
+pub fn limit() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
 /// The soft limit to have.
 fn raised(Rlimit { current, maximum }: Rlimit) -> u64 {
     let soft = current.unwrap_or(u64::MAX);

@@ -15,6 +15,7 @@ use tracing::Level;
 
 use super::line::{Form, Json, Line};
 use super::log;
+use super::records::{Record, Take, Value};
 use super::sink::Sink;
 use crate::config::access_format::{AccessFormat, Atom, Part};
 use crate::config::settings::Logs;
@@ -55,14 +56,25 @@ pub struct Entry<'a> {
 
 /// Writes access records.
 pub struct AccessLog {
-    sink: Arc<Sink>,
-    form: Form,
+    out: Out,
     format: Option<AccessFormat>,
+}
+
+/// Where they go.
+enum Out {
+    Lines(Arc<Sink>, Form),
+    Records(Arc<Take>),
 }
 
 impl AccessLog {
     pub(super) fn new(sink: Arc<Sink>, form: Form, logs: &Logs) -> Self {
-        Self { sink, form, format: logs.access_format.clone() }
+        Self { out: Out::Lines(sink, form), format: logs.access_format.clone() }
+    }
+
+    /// Records for `take`, if `logs` wants them.
+    #[must_use]
+    pub fn of_records(take: Arc<Take>, logs: &Logs) -> Option<Self> {
+        logs.access.then(|| Self { out: Out::Records(take), format: logs.access_format.clone() })
     }
 
     /// The request headers that an [`Entry`] needs.
@@ -80,11 +92,51 @@ impl AccessLog {
 
     /// Writes one.
     pub fn write(&self, entry: &Entry<'_>) {
-        log::write(&self.sink, |out| match &self.format {
-            Some(format) => formatted(out, format, entry),
-            None => record(Line::begin(out, self.form, Level::INFO, ACCESS), entry),
-        });
+        match &self.out {
+            Out::Lines(sink, form) => log::write(sink, |out| match &self.format {
+                Some(format) => formatted(out, format, entry),
+                None => record(Line::begin(out, *form, Level::INFO, ACCESS), entry),
+            }),
+            Out::Records(take) => take(of_program(self.format.as_ref(), entry)),
+        }
     }
+}
+
+/// The record that a program gets: by default a line as developers know them, and everything else as its fields.
+fn of_program(format: Option<&AccessFormat>, entry: &Entry<'_>) -> Record {
+    let mut message = String::new();
+    if let Some(format) = format {
+        formatted(&mut message, format, entry);
+        message.pop();
+    } else {
+        for (atom, after) in
+            [(Atom::Client, " \""), (Atom::RequestLine, "\" "), (Atom::Status, " "), (Atom::Bytes, " ")]
+        {
+            let _ = atom_of(atom, entry, &mut message);
+            message.push_str(after);
+        }
+        let _ = write!(message, "{}ms", millis(entry.total));
+        if !entry.reason.is_empty() {
+            let _ = write!(message, " {}", entry.reason);
+        }
+    }
+    let text = |text: &str| Value::Text(text.to_owned());
+    let mut fields = vec![
+        ("client", text(entry.remote_addr)),
+        ("method", text(entry.method)),
+        ("path", text(entry.path)),
+        ("query", text(entry.query)),
+        ("version", text(version(entry.version))),
+        ("status", Value::Integer(entry.status.into())),
+        ("bytes", Value::Integer(i64::try_from(entry.bytes).unwrap_or(i64::MAX))),
+        ("total_ms", Value::Number(millis(entry.total))),
+        ("complete", Value::Truth(entry.complete)),
+        ("reason", text(entry.reason)),
+        ("request_id", text(entry.request_id)),
+    ];
+    let parts = [("queue_ms", entry.queue), ("app_ms", entry.app)];
+    fields.extend(parts.into_iter().filter_map(|(key, time)| Some((key, Value::Number(millis(time?))))));
+    Record { level: Level::INFO, target: ACCESS, message, fields, below: None }
 }
 
 fn record(mut line: Line<'_>, entry: &Entry<'_>) {

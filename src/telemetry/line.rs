@@ -33,6 +33,11 @@ pub struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
+    /// Begins with nothing.
+    pub fn bare(out: &'a mut String, form: Form) -> Self {
+        Self { out, form, below: String::new() }
+    }
+
     /// Begins with the time, the level, and in text the target.
     pub fn begin(out: &'a mut String, form: Form, level: Level, target: &str) -> Self {
         match form.format {
@@ -132,6 +137,11 @@ impl<'a> Line<'a> {
         self.out.push('\n');
     }
 
+    /// Ends without an end of line.
+    pub fn cut(self) {
+        self.out.push_str(&self.below);
+    }
+
     fn key(&mut self, key: &str) {
         let (dim, plain) = self.form.dim();
         let _ = match self.form.format {
@@ -153,6 +163,9 @@ impl<'a> Line<'a> {
 }
 
 impl Form {
+    /// Text without colour.
+    pub const PLAIN: Self = Self { format: LogFormat::Text, color: false };
+
     fn dim(self) -> (&'static str, &'static str) {
         if self.color && self.format == LogFormat::Text { (DIM, PLAIN) } else { ("", "") }
     }

@@ -42,15 +42,15 @@ struct Started {
     gates: [Arc<Gate>; 2],
 }
 
-/// Counts the lines dropped because standard output was blocked.
-#[derive(Clone)]
-pub struct DroppedLines(Arc<Sink>);
+/// Counts the lines dropped because standard output was blocked. By default there are none.
+#[derive(Clone, Default)]
+pub struct DroppedLines(Option<Arc<Sink>>);
 
 impl DroppedLines {
     /// So far.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.0.dropped()
+        self.0.as_ref().map_or(0, |sink| sink.dropped())
     }
 }
 
@@ -63,7 +63,7 @@ impl Flush {
     /// Counts the lines dropped because standard output was blocked.
     #[must_use]
     pub fn dropped(&self) -> DroppedLines {
-        DroppedLines(Arc::clone(&self.0.sink))
+        DroppedLines(Some(Arc::clone(&self.0.sink)))
     }
 
     /// Where access records go, if they are wanted.
@@ -156,7 +156,7 @@ struct Fields<'a, 'b> {
 }
 
 /// `Debug` of what `tracing` hands over, which is `Display` where that was meant.
-struct Shown<'a>(&'a dyn Debug);
+pub(super) struct Shown<'a>(pub &'a dyn Debug);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

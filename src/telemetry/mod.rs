@@ -11,6 +11,7 @@ pub mod metrics;
 pub mod plain_text;
 pub mod progress;
 pub mod reasons;
+pub mod records;
 pub mod reference;
 pub mod sink;
 pub mod snapshot;

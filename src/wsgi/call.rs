@@ -13,7 +13,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 use smallvec::SmallVec;
 
 use super::environ::EnvironFactory;
-use super::errors::{self, ErrorStream};
+use super::errors;
 use super::file_wrapper::{FileWrapper, as_bytes};
 use super::input::Input;
 use super::reply::{Flow, Resources, Response};
@@ -35,10 +35,12 @@ pub struct Application {
 
 impl Application {
     /// `callable` answers requests below `root_path`; `threads` is what `wsgi.multithread` must tell. Its
-    /// responses are made with `resources`. It may name files to answer with (`--accel`) if `may_name_files`.
+    /// responses are made with `resources`. It may name files to answer with (`--accel`) if `may_name_files`; what it
+    /// writes to `wsgi.errors` goes to `errors`.
     ///
     /// # Errors
     /// Only what allocating Python objects raises.
+    #[allow(clippy::too_many_arguments)] // each is of another room
     pub fn new(
         py: Python<'_>,
         callable: &Bound<'_, PyAny>,
@@ -46,11 +48,12 @@ impl Application {
         threads: usize,
         resources: Resources,
         may_name_files: bool,
+        errors: &Bound<'_, PyAny>,
     ) -> PyResult<Self> {
         let template = PyDict::new(py);
         template.set_item("wsgi.version", (1, 0))?;
         template.set_item("wsgi.url_scheme", "http")?;
-        template.set_item("wsgi.errors", Bound::new(py, ErrorStream)?)?;
+        template.set_item("wsgi.errors", errors)?;
         template.set_item("wsgi.multithread", threads > 1)?;
         template.set_item("wsgi.multiprocess", false)?;
         template.set_item("wsgi.run_once", false)?;

@@ -82,6 +82,42 @@ impl ErrorStream {
     }
 }
 
+/// The stream of a server in a program: whatever `sys.stderr` is at that moment, which tests and notebooks replace.
+#[pyclass(frozen, module = "monopod", name = "StandardError")]
+pub struct StandardError;
+
+#[pymethods]
+impl StandardError {
+    /// As that of `sys.stderr`.
+    #[allow(clippy::unused_self)] // a method to Python
+    fn write(&self, text: &Bound<'_, PyString>) -> PyResult<usize> {
+        let stderr = text.py().import("sys")?.getattr("stderr")?;
+        // Under `pythonw`, or after somebody took it away, there is none.
+        if !stderr.is_none() {
+            stderr.call_method1("write", (text,))?;
+        }
+        text.len()
+    }
+
+    /// Writes each string of an iterable.
+    fn writelines(&self, lines: &Bound<'_, PyAny>) -> PyResult<()> {
+        for line in lines.try_iter()? {
+            self.write(line?.cast::<PyString>()?)?;
+        }
+        Ok(())
+    }
+
+    /// As that of `sys.stderr`.
+    #[allow(clippy::unused_self)] // a method to Python
+    fn flush(&self, py: Python<'_>) -> PyResult<()> {
+        let stderr = py.import("sys")?.getattr("stderr")?;
+        if !stderr.is_none() {
+            stderr.call_method0("flush")?;
+        }
+        Ok(())
+    }
+}
+
 fn log(line: &str) {
     let line = line.trim_end_matches('\r');
     if !line.is_empty() {

@@ -37,8 +37,8 @@ pub enum Flow {
     Enough,
 }
 
-/// What all responses are made with.
-#[derive(Debug)]
+/// What all responses are made with; clones are of the same.
+#[derive(Clone, Debug)]
 pub struct Resources {
     pub spool: Spool,
     pub lender: Lender,

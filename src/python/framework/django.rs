@@ -12,6 +12,12 @@ use pyo3::types::PyDict;
 use super::{imported, mount};
 use crate::config::found::{Found, ImmutableTest};
 
+/// Whether `app` is Django's own, bare or in the handler of its static files.
+pub fn is_handler(app: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let Some(module) = imported(app.py(), "django.core.handlers.wsgi")? else { return Ok(false) };
+    app.is_instance(&module.getattr("WSGIHandler")?)
+}
+
 pub fn look(py: Python<'_>, root_path: &str, found: &mut Found) -> PyResult<()> {
     let Some(conf) = imported(py, "django.conf")? else { return Ok(()) };
     let settings = conf.getattr("settings")?;
@@ -25,7 +31,7 @@ pub fn look(py: Python<'_>, root_path: &str, found: &mut Found) -> PyResult<()> 
         Some(prefix) => Some(prefix),
         None => setting("STATIC_URL")?,
     };
-    found.live = settings.getattr("DEBUG")?.is_truthy()?;
+    found.live |= settings.getattr("DEBUG")?.is_truthy()?;
     if let Some(url) = &url {
         let url = text(url)?;
         if found.live {

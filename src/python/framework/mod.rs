@@ -14,11 +14,24 @@ use crate::config::found::Found;
 use crate::config::settings::{Mount, ROOT};
 use crate::semantics::path::below_root;
 
-/// What the framework that was imported for `callable` says; URLs are below `root_path` (`--root-path`).
+/// Whether the application is the only one of its process, so that a framework that was imported is its.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sole {
+    Yes,
+    /// It may not be. Its files are live if the program says so, whatever the framework does.
+    No {
+        live: bool,
+    },
+}
+
+/// What the framework of `callable` says; URLs are below `root_path` (`--root-path`).
 #[must_use]
-pub fn found(py: Python<'_>, callable: &Py<PyAny>, root_path: &str) -> Found {
-    let mut found = Found::default();
-    let looked = [django::look(py, root_path, &mut found), flask::look(callable.bind(py), root_path, &mut found)];
+pub fn found(py: Python<'_>, callable: &Py<PyAny>, root_path: &str, sole: Sole) -> Found {
+    let mut found = Found { live: sole == Sole::No { live: true }, ..Found::default() };
+    let callable = callable.bind(py);
+    let is_django = || if sole == Sole::Yes { Ok(true) } else { django::is_handler(callable) };
+    let django = is_django().and_then(|is| if is { django::look(py, root_path, &mut found) } else { Ok(()) });
+    let looked = [django, flask::look(callable, root_path, &mut found)];
     for error in looked.into_iter().filter_map(Result::err) {
         tracing::debug!(%error, "the framework does not say where its static files are");
     }
