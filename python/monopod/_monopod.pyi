@@ -2,9 +2,14 @@
 
 from collections.abc import Sequence
 from os import PathLike
-from typing import Final, final
+from types import TracebackType
+from typing import Any, Final, final
 
-__all__ = ["CompressReport", "compress", "main", "version"]
+from typing_extensions import Unpack, disjoint_base
+
+from monopod.types import Application, Options, Values
+
+__all__ = ["CompressReport", "Server", "compress", "main", "options", "version"]
 
 version: Final[str]
 """Version of monopod, such as `0.1.0`."""
@@ -53,3 +58,73 @@ def compress(dirs: Sequence[str | PathLike[str]], *, check: bool = False) -> Com
     Raises OSError (or what of its kinds it is, such as PermissionError) with a sentence that says what to do when
     something cannot be read or written, and ValueError when a check finds siblings missing or stale, or `dirs` is empty.
     """
+
+def options() -> list[str]:
+    """The names of all options that `Server` takes."""
+
+@disjoint_base
+class Server:
+    """A server in this process: on threads of its own, beside others, started and stopped from any thread.
+
+    Use it as a context manager, or call `start()` and `stop()`. It takes nothing of the process: no signals, no streams,
+    no logging configuration. What it has to say goes to the loggers `monopod` (an exception of the application is an ERROR
+    with its traceback) and `monopod.access` (one INFO record a request, whose attribute `monopod` is a dict of its
+    fields). `wsgi.errors` is `sys.stderr`. If nobody stops it, it ends with the interpreter, or when it is no more
+    referred to.
+    """
+
+    def __new__(
+        cls, app: Application, *, bind: Values = "127.0.0.1:0", live: bool = False, **options: Unpack[Options]
+    ) -> Server:
+        """Check the options; nothing is bound yet.
+
+        `bind` has the forms of `--bind`; port 0 takes a free one at each start. With `live` static files are looked up
+        when they are asked for, and Django's found by its finders, as if it had DEBUG. Other options are those of the
+        command, and all that counts: neither environment (but TMPDIR) nor configuration file are read.
+
+        Raises TypeError for an option that there is not, or a value of the wrong type, and ValueError for a wrong value,
+        with the command's sentence.
+        """
+
+    def start(self) -> Server:
+        """Bind and start; requests are served when this returns, which is the server itself.
+
+        Raises OSError (or what of its kinds it is, such as PermissionError) with the number and a sentence where the
+        address cannot be had, and RuntimeError when it runs already.
+        """
+
+    def stop(self, timeout: float | None = None) -> bool:
+        """Accept no more, let requests in flight finish, and end all threads; True if every one was answered.
+
+        Requests get `timeout` seconds (without one, the option `graceful_timeout`). What takes longer is answered 503 or
+        cut off, and `RequestTimeout`, a BaseException, raised in its thread; one that does not come back even then is left
+        behind, with a warning. Called in a request of this server it does not wait, and in a forked child it does
+        nothing. To stop one that does not run is no error.
+        """
+
+    def wait(self) -> bool:
+        """Wait for the end, whoever asks for it; signal handlers run meanwhile. True if every request was answered."""
+
+    def __enter__(self) -> Server: ...
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None, /
+    ) -> None: ...
+    def _signal(self, name: str) -> None: ...
+    @property
+    def is_running(self) -> bool:
+        """Whether it has been started and has not ended."""
+    @property
+    def url(self) -> str:
+        """Where a client of this machine finds it: `http://127.0.0.1:PORT`, without `root_path`; `unix:PATH`.
+
+        This and the others below are those of the last start; RuntimeError before the first.
+        """
+    @property
+    def admin_url(self) -> str | None:
+        """The same of the admin port (`admin_bind`), if there is one."""
+    @property
+    def address(self) -> Any:
+        """`(host, port)`, or the path of a Unix socket."""
+    @property
+    def port(self) -> int:
+        """The port; RuntimeError for a Unix socket."""

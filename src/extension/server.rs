@@ -42,6 +42,7 @@ pub fn options() -> Vec<String> {
 impl Server {
     #[new]
     #[pyo3(signature = (app, *, bind = None, live = false, **options))]
+    #[pyo3(text_signature = "(app, *, bind='127.0.0.1:0', live=False, **options)")]
     fn new(
         app: Bound<'_, PyAny>,
         bind: Option<Bound<'_, PyAny>>,

@@ -1,5 +1,6 @@
-"""The Django app of monopod: put `monopod.contrib.django` into INSTALLED_APPS.
+"""The Django app of monopod: put `monopod.contrib.django` into INSTALLED_APPS, before `django.contrib.staticfiles`.
 
-It has the command `compress`; `monopod.contrib.django.storage` has storages that compress at the end of `collectstatic`
-and work without the app. Django 4.2 to 5.2.
+`runserver` is served by monopod then, `compress` is a command, and `check` looks for slips of a deployment.
+`monopod.contrib.django.storage` has storages that compress at the end of `collectstatic` and work without the app. Django
+4.2 to 5.2.
 """

@@ -9,3 +9,9 @@ class MonopodConfig(AppConfig):  # type: ignore[misc]
     name = "monopod.contrib.django"
     label = "monopod"
     verbose_name = "monopod"
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from monopod.contrib.django import checks
+
+        checks.register()
