@@ -2,27 +2,32 @@
 //!
 //! `serve` is the default, so `monopod app:app` works; a target named like a subcommand is `monopod serve check`. Called
 //! by `run()`, which acts on the `Command` this returns. Everything about options is in `config`; this file adds the
-//! subcommands and gathers the host's facts. Never prints and never exits.
+//! subcommands and gathers the host's facts, `help` says what is shown of them. Never prints and never exits.
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
-use clap::Arg;
+use clap::builder::StyledStr;
 use clap::error::ErrorKind;
+use clap::{Arg, ArgMatches, ValueHint};
 
-use crate::config::options;
-use crate::config::sources::{Env, lookup, platform_name};
+use crate::config::colour::wants_colour;
+use crate::config::sources::{Env, lookup};
 pub use crate::config::{Host, Origin, Resolved, StartError};
+use crate::config::{Report, gunicorn, options};
 use crate::sys::{cgroup, descriptors};
+use help::Form;
+
+mod help;
 
 /// What the operator asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     /// Serve the application.
     Serve(Box<Resolved>),
-    /// Load the application, show the settings, and exit.
-    Check(Box<Resolved>),
+    /// Load the application, say what is asked for, and exit.
+    Check(Box<Resolved>, Report),
     /// Ask a running server whether it is ready.
     Healthcheck(Box<Resolved>),
     /// Write compressed siblings of the files in these directories (at least one), or check that they are there.
@@ -44,106 +49,117 @@ pub enum Command {
 /// # Errors
 /// [`StartError::Usage`] for what was typed, [`StartError::Config`] for what a variable or the file says.
 pub fn parse(args: &[OsString], env: Env<'_>, host: &dyn Fn() -> Host) -> Result<Command, StartError> {
-    let matches = match face().try_get_matches_from(args) {
+    // What `init` becomes is nobody's to read.
+    let joined = if args.get(1).is_some_and(|word| word == "init") { args.to_vec() } else { gunicorn::joined(args) };
+    let args = joined.as_slice();
+    let print = |text: StyledStr| {
+        let colour = wants_colour(env, host().stdout_is_terminal);
+        Command::Print(if colour { text.ansi().to_string() } else { text.to_string() })
+    };
+    let matches = match face(Form::Brief).try_get_matches_from(args) {
         Ok(matches) => matches,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            let colour = host().stdout_is_terminal && lookup(env, "NO_COLOR").is_none();
-            let text = error.render();
-            return Ok(Command::Print(if colour { text.ansi().to_string() } else { text.to_string() }));
+            return Ok(print(error.render()));
         }
         Err(error) => return Err(StartError::usage(options::sentence(&error, None))),
     };
     let behind = |words: usize| args.get(words..).unwrap_or_default();
     let resolve = |args| crate::config::resolve(args, env, &host()).map(Box::new);
     // A subcommand can only be the first word, so its own arguments start at the third.
-    match matches.subcommand() {
-        Some(("compress", matches)) => {
-            let dirs = matches.get_many::<PathBuf>("dir").unwrap_or_default().cloned().collect();
-            Ok(Command::Compress { dirs, check: matches.get_flag("check") })
+    let (name, own, arguments) = match matches.subcommand() {
+        Some((name, own)) => (name, own, behind(2)),
+        None => ("", &matches, behind(1)),
+    };
+    if help::is_whole(own) {
+        return Ok(print(help::of_subcommand(face(Form::Whole), name)));
+    }
+    match name {
+        "compress" => {
+            let dirs = own.get_many::<PathBuf>("dir").unwrap_or_default().cloned().collect();
+            Ok(Command::Compress { dirs, check: own.get_flag("check") })
         }
-        Some(("init", matches)) => {
-            Ok(Command::Init(matches.get_many::<OsString>("command").unwrap_or_default().cloned().collect()))
-        }
-        Some(("check", _)) => resolve(behind(2)).map(Command::Check),
-        Some(("healthcheck", _)) => resolve(behind(2)).map(Command::Healthcheck),
-        Some(_) => resolve(behind(2)).map(Command::Serve),
-        None => resolve(behind(1)).map(Command::Serve),
+        "init" => Ok(Command::Init(own.get_many::<OsString>("command").unwrap_or_default().cloned().collect())),
+        "help" => help::on(own.get_one::<String>("topic").map(String::as_str), &face).map(print),
+        "check" => Ok(Command::Check(resolve(arguments)?, asked_for(own).unwrap_or(Report::Table))),
+        "healthcheck" => resolve(arguments).map(Command::Healthcheck),
+        _ => resolve(arguments).map(|resolved| match asked_for(own) {
+            Some(report) => Command::Check(resolved, report),
+            None => Command::Serve(resolved),
+        }),
     }
 }
 
-/// The whole command with its subcommands, as `--help` shows it.
-fn face() -> clap::Command {
-    let with_options = |usage: &'static str| {
-        options::command()
-            .no_binary_name(false)
-            .override_usage(usage)
-            .mut_args(|arg| if matches!(arg.get_id().as_str(), "help" | "version") { arg } else { show_env(arg) })
-    };
+/// What gunicorn's `--print-config` and `--check-config` ask for.
+fn asked_for(matches: &ArgMatches) -> Option<Report> {
+    let asked = |flag, report| matches.get_flag(flag).then_some(report);
+    asked(options::PRINT_CONFIG, Report::Toml).or_else(|| asked(options::CHECK_CONFIG, Report::Silence))
+}
+
+/// The whole command with its subcommands, as help of this form shows it.
+fn face(form: Form) -> clap::Command {
+    let with_options =
+        |usage: &'static str| help::shaped(options::command().no_binary_name(false).override_usage(usage), form);
     let directories = Arg::new("dir")
         .value_name("DIR")
         .help("Directories whose files get .br, .zst and .gz siblings")
         .required(true)
         .num_args(1..)
+        .value_hint(ValueHint::DirPath)
         .value_parser(clap::value_parser!(PathBuf));
     let check = Arg::new("check")
         .long("check")
         .help("Change nothing; exit with 1 when siblings are missing or stale")
         .action(clap::ArgAction::SetTrue);
-    with_options(
-        "monopod [serve] [TARGET] [OPTIONS]\n       monopod check [TARGET] [OPTIONS]\n       monopod compress [--check] DIR…\n       monopod healthcheck [OPTIONS]\n       monopod init [--] COMMAND [ARG…]",
-    )
-    .version(env!("CARGO_PKG_VERSION"))
-    .about("Serves a WSGI application, its static files and slow clients from one process.")
-    .after_help("Order: flag, environment, monopod.toml or [tool.monopod] in pyproject.toml, container, default.")
-    .args_conflicts_with_subcommands(true)
-    .disable_help_subcommand(true)
-    .subcommand(
-        with_options("monopod [serve] [TARGET] [OPTIONS]").name("serve").about("Serve the application (the default)"),
-    )
-    .subcommand(
-        with_options("monopod check [TARGET] [OPTIONS]")
-            .name("check")
-            .about("Load the application, show every setting and where it comes from, and exit"),
-    )
-    .subcommand(
-        with_options("monopod healthcheck [OPTIONS]")
-            .name("healthcheck")
-            .about("Ask a running server, by the same settings, whether it is ready; exit with 0 or 1"),
-    )
-    .subcommand(
-        clap::Command::new("init")
-            .override_usage("monopod init [--] COMMAND [ARG…]")
-            .about("Run any other command in a container, as its ENTRYPOINT: signals reach it, orphans are reaped")
-            .arg(
-                Arg::new("command")
-                    .value_name("COMMAND")
-                    .help("The command and its arguments, such as `celery -A app worker`")
-                    .required(true)
-                    .num_args(1..)
-                    .trailing_var_arg(true)
-                    .allow_hyphen_values(true)
-                    .value_parser(clap::value_parser!(OsString)),
-            ),
-    )
-    .subcommand(
-        clap::Command::new("compress")
-            .override_usage("monopod compress [--check] DIR…")
-            .about("Write compressed siblings of static files, at build time")
-            .arg(check)
-            .arg(directories),
-    )
-}
-
-/// Adds the environment names to an option's help, before its default.
-fn show_env(arg: Arg) -> Arg {
-    if options::is_negation(&arg) {
-        return arg;
-    }
-    let (meaning, default) = options::meaning(&arg);
-    let platform = platform_name(arg.get_id().as_str()).map(|name| format!(", {name}")).unwrap_or_default();
-    let default = default.map(|default| format!(" [default: {default}]")).unwrap_or_default();
-    let help = format!("{meaning} [env: {}{platform}]{default}", options::env_name(&arg));
-    arg.help(help).hide_default_value(true)
+    with_options("monopod [serve] [TARGET] [OPTIONS]\n       monopod COMMAND [ARGUMENTS]")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Serves a WSGI application, its static files and slow clients from one process.")
+        .arg(help::version())
+        .args_conflicts_with_subcommands(true)
+        .disable_help_subcommand(true)
+        .disable_version_flag(true)
+        .subcommand(
+            with_options("monopod [serve] [TARGET] [OPTIONS]")
+                .name("serve")
+                .about("Serve the application (the default)"),
+        )
+        .subcommand(
+            with_options("monopod check [TARGET] [OPTIONS]")
+                .name("check")
+                .about("Load the application, show every setting and its origin"),
+        )
+        .subcommand(
+            with_options("monopod healthcheck [OPTIONS]")
+                .name("healthcheck")
+                .about("Ask a running server whether it is ready: exit with 0 or 1"),
+        )
+        .subcommand(
+            clap::Command::new("init")
+                .override_usage("monopod init [--] COMMAND [ARG…]")
+                .about("Run another command as PID 1 of a container")
+                .long_about(
+                    "Run any other command in a container, as its ENTRYPOINT: signals reach it, orphans are reaped",
+                )
+                .arg(
+                    Arg::new("command")
+                        .value_name("COMMAND")
+                        .help("The command and its arguments, such as `celery -A app worker`")
+                        .required(true)
+                        .num_args(1..)
+                        .trailing_var_arg(true)
+                        .allow_hyphen_values(true)
+                        .value_hint(ValueHint::CommandWithArguments)
+                        .value_parser(clap::value_parser!(OsString)),
+                ),
+        )
+        .subcommand(
+            clap::Command::new("compress")
+                .override_usage("monopod compress [--check] DIR…")
+                .about("Write compressed siblings of static files, at build time")
+                .arg(check)
+                .arg(directories),
+        )
+        .subcommand(help::subcommand())
+        .mut_subcommands(help::with_flag)
 }
 
 /// The facts of the host this process runs on. What cannot be found out is `None`. The limit of descriptors is raised
@@ -205,7 +221,7 @@ mod tests {
         };
         match run(words) {
             Ok(Command::Serve(resolved)) => serve("serve", &resolved),
-            Ok(Command::Check(resolved)) => serve("check", &resolved),
+            Ok(Command::Check(resolved, _)) => serve("check", &resolved),
             Ok(Command::Healthcheck(resolved)) => serve("healthcheck", &resolved),
             Ok(Command::Compress { dirs, check }) => format!("compress {dirs:?} {check}"),
             Ok(Command::Init(command)) => format!("init {command:?}"),
@@ -227,13 +243,15 @@ mod tests {
             (&["serve", "dev"], "serve dev 4"),
             (&["--", "check"], "serve check 4"),
             (&["--threads", "7", "check"], "serve check 7"),
-            (&["help"], "serve help 4"),
+            (&["serve", "help"], "serve help 4"),
+            (&["-k", "gthread", "-w", "4", "--preload", "--proxy-protocol", "auto", "app:app"], "serve app:app 4"),
             (&["check"], "check - 4"),
             (&["check", "app:app", "--threads", "7"], "check app:app 7"),
             (&["--threads", "7", "--threads", "8"], "serve - 8"),
             (&["healthcheck", "--health-path", "/up"], "healthcheck - 4"),
             (&["init", "celery", "-A", "app", "worker"], r#"init ["celery", "-A", "app", "worker"]"#),
             (&["init", "--", "monopod", "--threads", "2"], r#"init ["monopod", "--threads", "2"]"#),
+            (&["init", "sh", "--proxy-protocol", "v1"], r#"init ["sh", "--proxy-protocol", "v1"]"#),
             (&["init", "sh", "-c", "--", "--help"], r#"init ["sh", "-c", "--", "--help"]"#),
             (&["compress", "a", "b"], "compress [\"a\", \"b\"] false"),
             (&["compress", "--check", "a"], "compress [\"a\"] true"),
@@ -248,10 +266,10 @@ mod tests {
         for (words, expected) in [
             (&["--thread", "4"][..], "--thread is not an option of monopod; did you mean --threads?"),
             (&["serve", "--thread", "4"], "--thread is not an option of monopod; did you mean --threads?"),
-            (&["-D"], "-D is not an option of monopod; `monopod --help` lists them."),
+            (&["-X"], "-X is not an option of monopod; `monopod --help` lists them."),
             (&["--threads"], "--threads wants a value."),
             (&["--threads", "0"], "--threads wants a whole number from 1 to 512, not `0`."),
-            (&["-w", "x"], "--workers wants 1, not `x`."),
+            (&["-w", "x"], "--workers wants a whole number from 1 to 65535, not `x`."),
             (&["--no-access-log=1"], "--no-access-log takes no value."),
             (&["--access-log=maybe"], "--access-log wants `true` or `false`, not `maybe`."),
             (&[""], "TARGET wants an application such as `module:callable`, not ``."),
@@ -286,10 +304,12 @@ mod tests {
 
     #[test]
     fn help_shows_every_option_under_its_heading_with_its_env_name() {
-        for words in [&["--help"][..], &["-h"], &["serve", "--help"], &["check", "-h"], &["--threads", "4", "--help"]] {
+        for words in
+            [&["--help"][..], &["serve", "--help"], &["check", "--help"], &["--threads", "4", "--help"], &["help"]]
+        {
             let help = gist(words);
             let mut rest = help.as_str();
-            for heading in ["Serve:", "Static files:", "Limits:", "Edge:", "Life:", "Logs:"] {
+            for heading in ["Serve:", "Static files:", "Limits:", "Edge:", "Life:", "Logs:", "Other:"] {
                 let at = rest.find(heading).unwrap_or_else(|| panic!("{heading} in {rest}"));
                 rest = &rest[at..];
             }
@@ -299,10 +319,53 @@ mod tests {
             }
             assert!(flat.contains("[env: MONOPOD_BIND, PORT] [default: 127.0.0.1:8000,"), "{help}");
             assert!(flat.contains("[env: MONOPOD_BACKLOG] [default: 2048]"), "{help}");
+            assert!(!help.contains("worker-tmp-dir"), "gunicorn's are out of sight: {help}");
         }
         assert!(gist(&["--help"]).contains("compress"));
         assert!(gist(&["compress", "--help"]).contains("DIR"));
-        assert_eq!(gist(&["--version"]), format!("monopod {}\n", env!("CARGO_PKG_VERSION")));
+        for words in [["--version"], ["-V"], ["-v"]] {
+            assert_eq!(gist(&words), format!("monopod {}\n", env!("CARGO_PKG_VERSION")));
+        }
+    }
+
+    #[test]
+    fn brief_help_fits_a_screen_and_says_how_to_see_more() {
+        for words in [&["-h"][..], &["serve", "-h"], &["check", "-h"]] {
+            let help = gist(words);
+            assert!((20..=50).contains(&help.lines().count()), "{} lines: {help}", help.lines().count());
+            assert!(help.contains("--bind") && help.contains("--threads") && help.contains("--static "), "{help}");
+            assert!(!help.contains("--min-rate") && !help.contains("[env:"), "{help}");
+            let flat = help.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(flat.contains("All options, with their variables and defaults: monopod --help"), "{help}");
+        }
+    }
+
+    #[test]
+    fn help_of_a_group_and_of_a_command() {
+        let logs = gist(&["help", "logs"]);
+        assert!(logs.contains("Logs:") && logs.contains("MONOPOD_SLOW_REQUEST") && !logs.contains("--bind"), "{logs}");
+        for (topic, has) in
+            [("serve", "--bind"), ("static", "--spa"), ("limits", "--min-rate"), ("edge", "--proxy-protocol")]
+        {
+            assert!(gist(&["help", topic]).contains(has), "{topic}");
+        }
+        assert!(gist(&["help", "compress"]).contains("DIR") && gist(&["help", "check"]).contains("--threads"));
+        let refused = gist(&["help", "nothing"]);
+        assert!(refused.starts_with("64: `nothing` is neither a group of options (serve, static,"), "{refused}");
+    }
+
+    #[test]
+    fn gunicorns_flags_for_checking_are_checks() {
+        for (words, expected) in [
+            (&["--check-config"][..], Report::Silence),
+            (&["serve", "--check-config", "app:app"], Report::Silence),
+            (&["--print-config", "--check-config"], Report::Toml),
+            (&["check", "--print-config"], Report::Toml),
+            (&["check"], Report::Table),
+        ] {
+            let Ok(Command::Check(_, report)) = run(words) else { panic!("{words:?}") };
+            assert_eq!(report, expected, "{words:?}");
+        }
     }
 
     #[test]

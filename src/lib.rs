@@ -100,7 +100,9 @@ fn dispatch(face: Face, args: &[OsString]) -> Result<u8, StartError> {
         }
         Command::Init(command) => Ok(become_command(&command)),
         Command::Serve(resolved) => attached(face, &resolved.settings, |py| server::serve(py, &resolved)),
-        Command::Check(resolved) => attached(face, &resolved.settings, |py| server::check(py, &resolved)),
+        Command::Check(resolved, report) => {
+            attached(face, &resolved.settings, |py| server::check(py, &resolved, report))
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use toml::{Table, Value};
 
 use super::body_sizes::BodySize;
 use super::error::StartError;
+use super::gunicorn;
 use super::options;
 use super::settings::Mount;
 use super::variables::Variable;
@@ -95,9 +96,10 @@ impl File {
             // A file that names another file would make the order of layers a riddle.
             let arg = options::settable(command).find(|arg| options::key(arg) == *key && key != "config");
             let Some(arg) = arg else {
-                let advice = match nearest(command, key) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => "`monopod --help` lists the options.".to_owned(),
+                let advice = match (gunicorn::advice(&format!("--{}", key.replace('_', "-"))), nearest(command, key)) {
+                    (Some(advice), _) => format!("{advice}."),
+                    (None, Some(near)) => format!("did you mean `{near}`?"),
+                    (None, None) => "`monopod --help` lists the options.".to_owned(),
                 };
                 return Err(StartError::config(format!("`{key}` in {shown} is not a setting; {advice}")));
             };

@@ -8,16 +8,21 @@
 pub mod access_format;
 pub mod addresses;
 pub mod body_sizes;
+pub mod colour;
 pub mod error;
 mod file;
 pub mod found;
+pub mod gunicorn;
 pub mod keywords;
 pub mod log_options;
 pub mod options;
 mod reading;
 pub mod reference;
+mod refusal;
+pub mod report;
 pub mod resolve;
 pub mod settings;
+mod shell_words;
 pub mod sizing;
 pub mod sources;
 mod strays;
@@ -28,6 +33,7 @@ pub mod variables;
 pub use error::StartError;
 pub use found::Found;
 pub use reading::Origin;
+pub use report::Report;
 pub use resolve::{Resolved, resolve};
 pub use settings::{
     AdminBind, Bind, Buffers, Edge, Life, Limits, LogFormat, Logs, Mount, Serve, Settings, StaticFiles,

@@ -15,15 +15,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::ArgPredicate;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Args};
 
 use super::addresses::{admin_bind, bind, health_path, mount, root_path};
 use super::body_sizes::{self, BodySize, body_size};
+use super::gunicorn;
 use super::log_options::LogOptions;
+pub use super::refusal::sentence;
 use super::settings::{AdminBind, Bind, Mount};
 use super::trusted::{Trusted, trusted};
-use super::values::{boolean, duration, head_size, memory, show_size, size_or_zero, target, whole, workers};
+use super::values::{boolean, duration, head_size, memory, proxy_protocol, show_size, size_or_zero, target, whole};
 use super::variables::{Variable, variable};
 
 /// All options, one struct per heading of `--help`.
@@ -71,8 +72,8 @@ pub struct ServeOptions {
     #[arg(long, value_name = "PATH", value_parser = health_path)]
     pub health_path: Option<String>,
 
-    /// Processes that run Python; this version has one, so scale by pods or threads
-    #[arg(short, long, value_name = "N", value_parser = workers, default_value = "1")]
+    /// Processes that run Python; this version has one and warns of more, so scale by pods or threads
+    #[arg(short, long, value_name = "N", value_parser = whole(1_usize, 65_535), default_value = "1")]
     pub workers: usize,
 
     /// Threads that run Python, 1 to 512 [default: 4 per CPU, from 4 to 32]
@@ -234,7 +235,7 @@ pub struct EdgeOptions {
     pub forwarded_allow_ips: Vec<Trusted>,
 
     /// Connections from --forwarded-allow-ips begin with a PROXY protocol header, version 1 or 2
-    #[arg(long, value_name = "BOOL", value_parser = boolean, default_value = "false", action = ArgAction::Set,
+    #[arg(long, value_name = "BOOL", value_parser = proxy_protocol, default_value = "false", action = ArgAction::Set,
           num_args = 0..=1, require_equals = true, default_missing_value = "true",
           default_value_if("no_proxy_protocol", ArgPredicate::IsPresent, "false"),
           overrides_with = "no_proxy_protocol")]
@@ -268,16 +269,38 @@ pub struct LifeOptions {
 /// line, as the layers below it supply what it leaves out; of a repeated single option the last counts.
 #[must_use]
 pub fn command() -> clap::Command {
+    gunicorn::add_to(our_own())
+}
+
+/// The same without gunicorn's, for what people are shown.
+#[must_use]
+pub fn our_own() -> clap::Command {
+    let flag = |id: &'static str| Arg::new(id).long(id).action(ArgAction::SetTrue);
     Options::augment_args(clap::Command::new("monopod"))
         .bin_name("monopod")
         .no_binary_name(true)
         .args_override_self(true)
         .mut_args(|arg| arg.required(false))
+        .next_help_heading(None::<&'static str>)
+        .arg(flag(CHECK_CONFIG).help("Load the application, say nothing if all is well, and exit: 0 or the reason"))
+        .arg(flag(PRINT_CONFIG).help("The same, and print the settings as a monopod.toml"))
 }
 
-/// The options that have an environment name and a file key: all but the `--no-…` halves of pairs.
+/// gunicorn's flags for the work of `monopod check`, which are not settings.
+pub const CHECK_CONFIG: &str = "check-config";
+/// The other one.
+pub const PRINT_CONFIG: &str = "print-config";
+
+/// The options that have an environment name and a file key: all but the `--no-…` halves of pairs, and gunicorn's.
 pub fn settable(command: &clap::Command) -> impl Iterator<Item = &Arg> {
-    command.get_arguments().filter(|arg| !is_negation(arg) && !matches!(arg.get_id().as_str(), "help" | "version"))
+    command.get_arguments().filter(|arg| is_setting(arg))
+}
+
+/// Whether the option has an environment name and a file key.
+#[must_use]
+pub fn is_setting(arg: &Arg) -> bool {
+    let is_command = matches!(arg.get_id().as_str(), "help" | "version" | CHECK_CONFIG | PRINT_CONFIG);
+    !is_command && !is_negation(arg) && !gunicorn::is_gunicorns(arg)
 }
 
 /// Whether the option is the `--no-…` half of a pair.
@@ -337,46 +360,6 @@ pub fn check(arg: &Arg, value: &OsString, label: &str) -> Result<(), String> {
         vec![typed]
     };
     command().try_get_matches_from(typed).map(|_: ArgMatches| ()).map_err(|error| sentence(&error, Some(label)))
-}
-
-/// One sentence for a clap error; `label` names where the value came from when it was not typed.
-#[must_use]
-pub fn sentence(error: &clap::Error, label: Option<&str>) -> String {
-    use std::error::Error as _;
-    let text = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => text.clone(),
-        Some(ContextValue::Strings(texts)) => texts.first().cloned().unwrap_or_default(),
-        _ => String::new(),
-    };
-    let arg = text(ContextKind::InvalidArg);
-    // clap writes `--threads <N>`, `--access-log[=<BOOL>]` and `[TARGET]`.
-    let typed = arg.split([' ', '=']).next().unwrap_or_default().trim_matches(['[', ']', '.', '<', '>']);
-    let name = label.unwrap_or(typed);
-    match (error.kind(), error.source()) {
-        (ErrorKind::ValueValidation, Some(reason)) => format!("{name} {reason}."),
-        (ErrorKind::InvalidUtf8, _) => format!("{} wants text in UTF-8.", label.unwrap_or("The command line")),
-        (ErrorKind::MissingRequiredArgument, _) => format!("Name at least one {name}."),
-        (ErrorKind::InvalidValue | ErrorKind::TooFewValues, _) => format!("{name} wants a value."),
-        (ErrorKind::TooManyValues, _) => format!("{name} takes no value."),
-        (ErrorKind::UnknownArgument, _) if arg.starts_with('-') => match text(ContextKind::SuggestedArg).as_str() {
-            "" => format!("{arg} is not an option of monopod; `monopod --help` lists them."),
-            near => format!("{arg} is not an option of monopod; did you mean {near}?"),
-        },
-        (ErrorKind::UnknownArgument, _) => one_too_many(&arg),
-        // The second word, as no subcommand may follow a first word that is not one.
-        (ErrorKind::ArgumentConflict, _) if !text(ContextKind::InvalidSubcommand).is_empty() => {
-            one_too_many(&text(ContextKind::InvalidSubcommand))
-        }
-        _ => {
-            let whole = error.to_string();
-            let first = whole.lines().next().unwrap_or_default();
-            format!("{}.", first.trim_start_matches("error: ").trim_end_matches('.'))
-        }
-    }
-}
-
-fn one_too_many(word: &str) -> String {
-    format!("`{word}` is one argument too many: options aside, monopod takes one TARGET.")
 }
 
 #[cfg(test)]

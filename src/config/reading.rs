@@ -12,6 +12,7 @@ use clap::{Arg, ArgMatches};
 use super::body_sizes::{BodySize, BodySizes};
 use super::error::StartError;
 use super::file::{self, File};
+use super::gunicorn;
 use super::options;
 use super::settings::{AdminBind, Bind};
 use super::sizing::Host;
@@ -25,6 +26,8 @@ pub struct Origin {
     pub option: String,
     /// Its value as shown to people; `none` when it has none.
     pub value: String,
+    /// Each of its values alone, as the configuration file takes them; none when it has none.
+    pub values: Vec<String>,
     /// Who said so.
     pub source: Source,
 }
@@ -67,6 +70,10 @@ impl<'a> Reading<'a> {
     pub fn file(&self, host: &Host) -> Result<Option<File>, StartError> {
         let directory = self.chdir(host)?.unwrap_or_else(|| host.cwd.clone());
         let Some(shown) = self.matches.get_one::<PathBuf>("config") else { return file::discover(&directory) };
+        if gunicorn::is_file_of_its_own(shown) {
+            let advice = format!("`monopod explain {}` says what goes into one", shown.display());
+            return Err(self.refuse("config", &format!("wants a monopod.toml, not a file of gunicorn's: {advice}")));
+        }
         let missing = || self.refuse("config", &format!("wants a file, and there is no {}", shown.display()));
         file::open(shown, &host.cwd.join(shown))?.ok_or_else(missing).map(Some)
     }
@@ -92,6 +99,7 @@ impl<'a> Reading<'a> {
         let circular = options::settable(self.command)
             .filter(|arg| matches!(arg.get_id().as_str(), "env" | "env_dir" | "chdir" | "config"))
             .map(options::env_name)
+            .chain([gunicorn::VARIABLE.to_owned()])
             .find(|name| variables.get(name).is_some());
         match circular {
             Some(name) => Err(StartError::config(format!(
@@ -146,6 +154,6 @@ impl<'a> Reading<'a> {
             written().collect()
         };
         let value = if values.is_empty() { "none".to_owned() } else { values.join(", ") };
-        Origin { option: options::key(arg), value, source: self.source(arg) }
+        Origin { option: options::key(arg), value, values, source: self.source(arg) }
     }
 }

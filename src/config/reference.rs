@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 
+use super::gunicorn::{self, Fate};
 use super::{options, sources};
 
 const INTRO: &str = "\
@@ -16,7 +17,7 @@ Every option is optional. Each can be given in three ways, of which the first th
 3. a key in the configuration file: `threads = 8`.
 
 What nobody sets is decided from the container (its CPU and memory limits) or has a fixed default. `monopod check` prints
-every option with its value and where it comes from.
+every option with its value and where it comes from. What moves over from gunicorn is [at the end](#from-gunicorn).
 
 **The file** is `--config FILE`, else `monopod.toml`, else the table `[tool.monopod]` in `pyproject.toml`. The latter two
 are looked for in the working directory: that of `--chdir` or `MONOPOD_CHDIR`, if given. A `chdir` in the file moves the
@@ -59,9 +60,30 @@ Service called `monopod` or `monopod-…` are not meant and do no harm: `MONOPOD
 `MONOPOD_PORT_8000_TCP` and their like.
 
 **Variables of platforms.** `PORT` stands for `--bind 0.0.0.0:$PORT` and `WEB_CONCURRENCY` for `--workers`; all rank below the
-`MONOPOD_…` variable of the same option and above the file. Blank counts as unset. As platforms set `WEB_CONCURRENCY` on
-their own, a value above 1 gives a warning and one worker. gunicorn's `FORWARDED_ALLOW_IPS` stands for
-`--forwarded-allow-ips`. `TMPDIR` is the default of `--temp-dir`.
+`MONOPOD_…` variable of the same option and above the file. Blank counts as unset. More than one worker, whoever asks for
+them, gives a warning and one. gunicorn's `FORWARDED_ALLOW_IPS` stands for `--forwarded-allow-ips`. `TMPDIR` is the default
+of `--temp-dir`.
+";
+
+const GUNICORN: &str = "
+## From gunicorn
+
+Options that both have (`--bind`, `--workers`, `--threads`, `--timeout`, `--keep-alive`, `--graceful-timeout`, `--backlog`, `--chdir`,
+`--env`, `--forwarded-allow-ips`, `--proxy-protocol`, `--access-logformat`, `--log-level`) mean what they mean there; defaults
+are those above. gunicorn's other options are accepted where they ask for what happens anyway or for nothing that matters
+here, with one warning for all of them, and refused with advice where accepting them would be a lie.
+
+`GUNICORN_CMD_ARGS` is read as gunicorn reads it, both servers' options in it, and has the lowest rank of all that anybody
+says: below the configuration file. `--config`, `--check-config` and `--print-config` cannot be given there, and a `--chdir`
+there moves the application, not the search for the file. A `gunicorn.conf.py` is not read; a warning says so where there
+is no configuration file of monopod's.
+
+`--check-config` loads the application and says nothing if all is well; the exit code is 0, or that of the refusal.
+`--print-config` also prints the settings as a monopod.toml: what nobody has set is a comment, and values of variables are
+not shown.
+
+| gunicorn's | becomes | because |
+|---|---|---|
 ";
 
 /// The page, in Markdown: the order of sources, the places of the file, and one table of options per heading.
@@ -80,6 +102,17 @@ pub fn reference() -> String {
             writeln!(page, "| {} | {} | {} | {} | {} |", option(&command, arg), env(arg), key(arg), default(arg), {
                 cell(&options::meaning(arg).0)
             });
+    }
+    page.push_str(GUNICORN);
+    for row in gunicorn::TABLE {
+        let flags = row.flags.iter().map(|flag| format!("`{flag}`")).collect::<Vec<_>>().join(", ");
+        let (fate, reason) = match row.fate {
+            Fate::Nothing(why) => ("no effect".to_owned(), cell(why)),
+            Fate::Ours(key) => (format!("`--{key}`"), "another name".to_owned()),
+            Fate::Judged(_, words) => ("by its value".to_owned(), cell(words)),
+            Fate::Refused(advice) => ("refused".to_owned(), cell(advice)),
+        };
+        let _ = writeln!(page, "| {flags} | {fate} | {reason} |");
     }
     page
 }
@@ -139,7 +172,7 @@ mod tests {
     fn the_tables_follow_the_headings_of_help() {
         let page = reference();
         let titles: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
-        assert_eq!(titles, ["Serve", "Static files", "Limits", "Edge", "Life", "Logs"]);
+        assert_eq!(titles, ["Serve", "Static files", "Limits", "Edge", "Life", "Logs", "From gunicorn"]);
     }
 
     #[test]
@@ -149,6 +182,8 @@ mod tests {
             "| `--backlog N` | `MONOPOD_BACKLOG` | `backlog` | 2048 | Connections the kernel may hold before they are accepted |",
             "| `-w`, `--workers N` | `MONOPOD_WORKERS`, `WEB_CONCURRENCY` | `workers` | 1 |",
             "| `--access-log`, `--no-access-log` | `MONOPOD_ACCESS_LOG` | `access-log` | true |",
+            "| `--limit-request-line` | `--max-request-line` | another name |",
+            "| `--daemon`, `-D` | refused | it runs in the foreground,",
             "| `TARGET` | `MONOPOD_TARGET` | `target` | found as Django or Flask would |",
         ] {
             assert!(page.contains(row), "{row}\n{page}");

@@ -7,13 +7,16 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Arg, FromArgMatches};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, FromArgMatches};
 
 use super::body_sizes::BodySizes;
 use super::error::StartError;
+use super::gunicorn::{self, Converted};
 use super::options::{self, Options};
 use super::reading::{Origin, Reading};
 use super::settings::{Buffers, Edge, Life, Limits, Logs, Mount, ROOT, Serve, Settings, StaticFiles};
+use super::shell_words::shell_words;
 use super::sizing::{self, Host};
 use super::sources::{Env, Layers, Source, lookup};
 use super::strays;
@@ -59,14 +62,21 @@ pub fn resolve(args: &[OsString], env: Env<'_>, host: &Host) -> Result<Resolved,
     // What was typed is judged first, alone.
     let nothing = Layers::default();
     let typed = Reading::of(&command, &nothing, args)?;
-    let (variables, mut notes) = variables(&command, args, env, host)?;
+    let theirs = converted(&command, &typed.matches).map_err(StartError::usage)?;
+    // Ahead, as of two of the same the last counts: our own name for an option outranks gunicorn's.
+    let args: Vec<OsString> = theirs.args.iter().chain(args).cloned().collect();
+    let args = args.as_slice();
+    let typed = Reading::of(&command, &nothing, args)?;
+    let (variables, left_out) = variables(&command, args, env, host)?;
+    let mut notes: Vec<String> = theirs.notes.into_iter().chain(left_out).collect();
     // From here on the environment is the one that the application will see.
     let env: Env<'_> = &|name| variables.get(name).map_or_else(|| env(name), |value| Some(value.to_owned()));
     let given = variables.iter().map(|variable| &variable.name);
     strays::refuse(&command, host.variables.iter().chain(given).map(String::as_str), env)?;
     layers.offer_environment(&command, env)?;
-    notes.extend(layers.offer_platform(&command, env, &|id| typed.is_typed(id))?);
-    offer_file(&mut layers, &command, args, host)?;
+    layers.offer_platform(&command, env, &|id| typed.is_typed(id))?;
+    notes.extend(offer_file(&mut layers, &command, args, host)?);
+    notes.extend(offer_gunicorn(&mut layers, &command, env)?);
     finish(&command, layers, args, variables.clone(), notes, env, host)
 }
 
@@ -99,7 +109,8 @@ pub(super) fn finish(
         about_size(settings.static_files.memory),
         settings.limits.max_connections,
     );
-    let origins = options::settable(command).map(|arg| reading.origin(arg)).collect();
+    let mut origins: Vec<Origin> = options::settable(command).map(|arg| reading.origin(arg)).collect();
+    notes.extend(origins.iter_mut().find(|origin| origin.option == "workers").and_then(one_worker));
     Ok(Resolved { settings, origins, notes, sizing, host: host.clone() })
 }
 
@@ -113,16 +124,79 @@ fn variables(
     let mut layers = Layers::default();
     layers.offer_environment(command, env)?;
     offer_file(&mut layers, command, args, host)?;
+    offer_gunicorn(&mut layers, command, env)?;
     Reading::of(command, &layers, args)?.variables(host)
 }
 
-fn offer_file(layers: &mut Layers, command: &clap::Command, args: &[OsString], host: &Host) -> Result<(), StartError> {
-    if let Some(file) = Reading::of(command, layers, args)?.file(host)? {
-        for (arg, values) in file.values(command)? {
-            layers.offer(arg, values, Source::File(file.shown.clone()))?;
+/// Offers the configuration file, and gives a note where there is only gunicorn's, which it would have read.
+fn offer_file(
+    layers: &mut Layers,
+    command: &clap::Command,
+    args: &[OsString],
+    host: &Host,
+) -> Result<Option<String>, StartError> {
+    let reading = Reading::of(command, layers, args)?;
+    let Some(file) = reading.file(host)? else {
+        let directory = reading.chdir(host)?.unwrap_or_else(|| host.cwd.clone());
+        let is_there = directory.join(gunicorn::FILE).is_file();
+        return Ok(is_there.then(|| {
+            format!("{0} is not read: `monopod explain {0}` says what goes into a monopod.toml.", gunicorn::FILE)
+        }));
+    };
+    for (arg, values) in file.values(command)? {
+        layers.offer(arg, values, Source::File(file.shown.clone()))?;
+    }
+    Ok(None)
+}
+
+/// Offers what `GUNICORN_CMD_ARGS` says, in our options and gunicorn's, and gives notes on the latter.
+fn offer_gunicorn(layers: &mut Layers, command: &clap::Command, env: Env<'_>) -> Result<Vec<String>, StartError> {
+    let Some(text) = lookup(env, gunicorn::VARIABLE) else { return Ok(Vec::new()) };
+    let refuse = |reason: &str| StartError::config(format!("{}: {reason}", gunicorn::VARIABLE));
+    let words = text.to_str().ok_or("wants text in UTF-8").and_then(shell_words);
+    let words = words.map_err(|reason| StartError::config(format!("{} {reason}.", gunicorn::VARIABLE)))?;
+    let words = gunicorn::joined(&words.into_iter().map(OsString::from).collect::<Vec<_>>());
+    let read = |words: &[OsString]| {
+        command.clone().try_get_matches_from(words).map_err(|error| refuse(&options::sentence(&error, None)))
+    };
+    let theirs = converted(command, &read(&words)?).map_err(|sentence| refuse(&sentence))?;
+    let matches = read(&theirs.args.iter().chain(&words).cloned().collect::<Vec<_>>())?;
+    let is_said = |id: &str| {
+        matches.ids().any(|known| known.as_str() == id) && matches.value_source(id) == Some(ValueSource::CommandLine)
+    };
+    if let Some(flag) = ["config", options::CHECK_CONFIG, options::PRINT_CONFIG].into_iter().find(|id| is_said(id)) {
+        return Err(refuse(&format!("--{flag} cannot be given here: give it on the command line.")));
+    }
+    for arg in options::settable(command) {
+        let id = arg.get_id().as_str();
+        if is_said(id) || is_said(&format!("no_{id}")) {
+            let values = matches.get_raw(id).unwrap_or_default().map(ToOwned::to_owned).collect();
+            layers.offer(arg, values, Source::Env(gunicorn::VARIABLE.to_owned()))?;
         }
     }
-    Ok(())
+    Ok(theirs.notes.iter().map(|note| format!("{}: {note}", gunicorn::VARIABLE)).collect())
+}
+
+/// What gunicorn's options among the arguments mean.
+fn converted(command: &clap::Command, matches: &ArgMatches) -> Result<Converted, String> {
+    gunicorn::converted(matches, &|key, value, label| {
+        let arg = options::settable(command).find(|arg| options::key(arg) == key);
+        arg.map_or(Ok(()), |arg| options::check(arg, value, label))
+    })
+}
+
+/// Makes one worker of several, and a note of it.
+fn one_worker(workers: &mut Origin) -> Option<String> {
+    let wanted = std::mem::replace(&mut workers.value, "1".to_owned());
+    workers.values = vec![workers.value.clone()];
+    let said = match &workers.source {
+        Source::Env(name) if name == gunicorn::VARIABLE => format!("{name}: --workers {wanted}"),
+        Source::Env(name) => format!("{name}={wanted}"),
+        Source::File(path) => format!("`workers = {wanted}` in {}", path.display()),
+        Source::Flag | Source::Keyword | Source::Container | Source::Default => format!("--workers {wanted}"),
+    };
+    let advice = "this version runs one worker; scale by pods, or raise --threads";
+    (wanted.trim() != "1").then(|| format!("{said} is ignored: {advice}."))
 }
 
 /// What the host decides: the lowest layer, which leaves no option without a value that needs one.
@@ -170,7 +244,7 @@ fn settings(options: Options, chdir: Option<PathBuf>, variables: Variables, host
             bind: serve.bind,
             admin_bind: serve.admin_bind,
             health_path: serve.health_path,
-            workers: serve.workers,
+            workers: 1,
             threads: serve.threads,
             stream_threads: serve.stream_threads,
             root_path: serve.root_path.unwrap_or_default(),
@@ -456,26 +530,133 @@ mod tests {
     }
 
     #[test]
-    fn web_concurrency_warns_and_a_worker_count_of_ones_own_is_refused() {
-        for (args, value, notes, source) in [
-            (&[][..], "4", 1, "1 (env WEB_CONCURRENCY)"),
-            (&[], "1", 0, "1 (env WEB_CONCURRENCY)"),
-            (&[], "", 0, "1 (default)"),
-            (&["-w", "1"], "4", 0, "1 (flag)"),
+    fn several_workers_are_one_and_a_warning() {
+        let advice = "is ignored: this version runs one worker; scale by pods, or raise --threads.";
+        for (file, args, vars, said, source) in [
+            ("", &[][..], &[("WEB_CONCURRENCY", "4")][..], "WEB_CONCURRENCY=4", "1 (env WEB_CONCURRENCY)"),
+            ("", &[], &[("WEB_CONCURRENCY", "1")], "", "1 (env WEB_CONCURRENCY)"),
+            ("", &[], &[("WEB_CONCURRENCY", "")], "", "1 (default)"),
+            ("", &["-w", "1"], &[("WEB_CONCURRENCY", "4")], "", "1 (flag)"),
+            ("", &["-w", "2"], &[], "--workers 2", "1 (flag)"),
+            ("", &[], &[("MONOPOD_WORKERS", "2")], "MONOPOD_WORKERS=2", "1 (env MONOPOD_WORKERS)"),
+            ("workers = 2", &[], &[], "`workers = 2` in monopod.toml", "1 (file monopod.toml)"),
+            ("", &[], &[("GUNICORN_CMD_ARGS", "-w 3")], "GUNICORN_CMD_ARGS: --workers 3", "1 (env GUNICORN_CMD_ARGS)"),
         ] {
-            let resolved = run("", args, &[("WEB_CONCURRENCY", value)]).unwrap();
-            assert_eq!((resolved.notes.len(), shown(&resolved, "workers").as_str()), (notes, source));
+            let resolved = run(file, args, vars).unwrap();
+            let notes: Vec<String> =
+                Some(said).filter(|said| !said.is_empty()).map(|said| format!("{said} {advice}")).into_iter().collect();
+            assert_eq!((resolved.notes.as_slice(), shown(&resolved, "workers").as_str()), (notes.as_slice(), source));
             assert_eq!(resolved.settings.serve.workers, 1);
         }
-        let advice = "multi-worker mode is not in this version, so scale by running more pods, or raise --threads.";
-        for (file, args, vars, start, code) in [
-            ("", &["-w", "2"][..], &[][..], "--workers wants 1, not `2`: ", 64),
-            ("", &[], &[("MONOPOD_WORKERS", "2")], "MONOPOD_WORKERS wants 1, not `2`: ", 78),
-            ("workers = 2", &[], &[], "`workers` in monopod.toml wants 1, not `2`: ", 78),
-        ] {
-            let error = run(file, args, vars).unwrap_err();
-            assert_eq!((error.to_string(), error.exit_code()), (format!("{start}{advice}"), code));
+    }
+
+    #[test]
+    fn gunicorn_cmd_args_have_the_lowest_rank_of_what_anybody_says() {
+        let said = &[("GUNICORN_CMD_ARGS", "--threads 3 --bind=:81 -b 'unix:a b' --no-access-log other:app")][..];
+        let resolved = run("", &[], said).unwrap();
+        for (option, expected) in
+            [("threads", "3"), ("bind", "0.0.0.0:81, unix:a b"), ("access-log", "false"), ("target", "other:app")]
+        {
+            assert_eq!(shown(&resolved, option), format!("{expected} (env GUNICORN_CMD_ARGS)"));
         }
+        assert_eq!((resolved.settings.serve.threads, resolved.settings.limits.queue_size), (3, 48));
+        assert!(!resolved.settings.logs.access && resolved.notes.is_empty());
+        for (file, args, vars, expected) in [
+            ("threads = 4", &[][..], said, "4 (file monopod.toml)"),
+            ("", &["--threads", "4"], said, "4 (flag)"),
+            ("", &[], &[said[0], ("MONOPOD_THREADS", "4")], "4 (env MONOPOD_THREADS)"),
+            ("", &[], &[("GUNICORN_CMD_ARGS", " ")], "8 (default)"),
+        ] {
+            assert_eq!(shown(&run(file, args, vars).unwrap(), "threads"), expected);
+        }
+        let port = run("", &[], &[said[0], ("PORT", "82")]).unwrap();
+        assert_eq!(shown(&port, "bind"), "0.0.0.0:82 (env PORT)");
+        let variable = run("", &[], &[("GUNICORN_CMD_ARGS", "-e KEY=value --env 'B=c d'")]).unwrap();
+        assert_eq!(variable.settings.serve.variables.get("B").unwrap(), "c d");
+    }
+
+    #[test]
+    fn what_is_wrong_in_gunicorn_cmd_args_is_refused_in_its_name() {
+        for (text, sentence) in [
+            ("--thread 4", "GUNICORN_CMD_ARGS: --thread is not an option of monopod; did you mean --threads?"),
+            ("--threads x", "GUNICORN_CMD_ARGS: --threads wants a whole number from 1 to 512, not `x`."),
+            ("--bind 'a", "GUNICORN_CMD_ARGS has a quote that is not closed."),
+            ("-k gevent", "GUNICORN_CMD_ARGS: --worker-class wants `sync` or `gthread`, not `gevent`: "),
+            ("--limit-request-line 0", "GUNICORN_CMD_ARGS: --limit-request-line wants a size from 256 to 1m"),
+            ("-D", "GUNICORN_CMD_ARGS: -D is not an option of monopod: it runs in the foreground"),
+            ("--config a.toml", "GUNICORN_CMD_ARGS: --config cannot be given here: "),
+            ("--check-config", "GUNICORN_CMD_ARGS: --check-config cannot be given here: "),
+            ("--chdir /no/where", "GUNICORN_CMD_ARGS wants a directory, and /no/where is none."),
+        ] {
+            let error = run("threads = 4", &[], &[("GUNICORN_CMD_ARGS", text)]).unwrap_err();
+            assert!(error.to_string().starts_with(sentence), "{error}");
+            assert_eq!(error.exit_code(), 78);
+        }
+    }
+
+    #[test]
+    fn gunicorns_options_mean_ours_or_nothing_and_are_told() {
+        let resolved = run(
+            "access-log = false",
+            &[
+                "--limit-request-line",
+                "4094",
+                "--limit-request-fields=50",
+                "--worker-tmp-dir",
+                "/dev/shm",
+                "-k",
+                "sync",
+                "--access-logfile",
+                "-",
+                "--error-logfile=-",
+                "--preload",
+            ],
+            &[("GUNICORN_CMD_ARGS", "--limit-request-field_size 8190 --limit-request-line 300")],
+        )
+        .unwrap();
+        for (option, expected) in [
+            ("max-request-line", "4094 (flag)"),
+            ("max-headers", "50 (flag)"),
+            ("max-header-size", "8190 (env GUNICORN_CMD_ARGS)"),
+            ("access-log", "true (flag)"),
+        ] {
+            assert_eq!(shown(&resolved, option), expected);
+        }
+        let [idle, renamed, theirs] = resolved.notes.as_slice() else { panic!("{:?}", resolved.notes) };
+        for flag in ["--worker-tmp-dir", "--worker-class", "--error-logfile", "--preload"] {
+            assert!(idle.contains(flag), "{idle}");
+        }
+        assert_eq!(
+            renamed,
+            "Of gunicorn's options, --limit-request-line is --max-request-line, --limit-request-fields is --max-headers here."
+        );
+        assert!(theirs.starts_with("GUNICORN_CMD_ARGS: ") && theirs.contains("--max-header-size"), "{theirs}");
+        // Our own name outranks gunicorn's, wherever it stands.
+        let args = ["--max-headers", "7", "--limit-request-fields", "8"];
+        assert_eq!(shown(&run("", &args, &[]).unwrap(), "max-headers"), "7 (flag)");
+        let args = ["--access-logfile", "/dev/null"];
+        assert!(!run("", &args, &[]).unwrap().settings.logs.access);
+    }
+
+    #[test]
+    fn gunicorns_configuration_is_not_ours() {
+        for (args, vars, code) in [
+            (&["--config", "gunicorn.conf.py"][..], &[][..], 64),
+            (&["--config", "python:conf"], &[], 64),
+            (&[], &[("MONOPOD_CONFIG", "conf/gunicorn.py")], 78),
+        ] {
+            let error = run("", args, vars).unwrap_err();
+            assert!(error.to_string().contains("`monopod explain "), "{error}");
+            assert_eq!(error.exit_code(), code);
+        }
+        let error = run("", &["-c", "gunicorn.conf.py"], &[]).unwrap_err();
+        assert!(error.to_string().contains("`monopod explain gunicorn.conf.py`"), "{error}");
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("gunicorn.conf.py"), "").unwrap();
+        let resolved = run_on(&host(directory.path()), &[], &[]).unwrap();
+        assert!(resolved.notes[0].starts_with("gunicorn.conf.py is not read: "), "{:?}", resolved.notes);
+        std::fs::write(directory.path().join("monopod.toml"), "").unwrap();
+        assert!(run_on(&host(directory.path()), &[], &[]).unwrap().notes.is_empty());
     }
 
     #[test]

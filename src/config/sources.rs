@@ -119,43 +119,31 @@ impl Layers {
     }
 
     /// Offers what platforms set: `PORT` as `--bind 0.0.0.0:$PORT`, `WEB_CONCURRENCY` as `--workers`, and gunicorn's own
-    /// `FORWARDED_ALLOW_IPS`. They are not the operator's words, so they are looked at only where neither flag nor `MONOPOD_…` spoke (`typed` tells of flags),
-    /// and a `WEB_CONCURRENCY` above 1 gives a note instead of a refusal.
+    /// `FORWARDED_ALLOW_IPS`. They are not the operator's words, so they are looked at only where neither flag nor
+    /// `MONOPOD_…` spoke (`typed` tells of flags).
     ///
     /// # Errors
-    /// [`StartError::Config`] when the one that counts is not a number.
+    /// [`StartError::Config`] when the one that counts is refused.
     pub fn offer_platform(
         &mut self,
         command: &clap::Command,
         env: Env<'_>,
         typed: &dyn Fn(&str) -> bool,
-    ) -> Result<Vec<String>, StartError> {
-        let mut notes = Vec::new();
+    ) -> Result<(), StartError> {
         for arg in options::settable(command) {
             let id = arg.get_id().as_str();
             let Some(name) = platform_name(id).filter(|_| !typed(id) && self.get(id).is_none()) else { continue };
             let Some(value) = lookup(env, name) else { continue };
-            let text = value.to_string_lossy();
-            if options::is_list(arg) && id != "bind" {
-                self.offer(arg, items(arg, value), Source::Env(name.to_owned()))?;
-                continue;
-            }
-            let offered = match id {
-                "bind" => values::whole(0_u16, u16::MAX)(&text).map(|port| format!("0.0.0.0:{port}")),
-                _ => values::whole(1_usize, usize::from(u16::MAX))(&text).map(|wanted| {
-                    if wanted > 1 {
-                        notes.push(format!(
-                            "{name}={wanted} is ignored: this version runs one worker; scale by pods, or raise \
-                             --threads."
-                        ));
-                    }
-                    "1".to_owned()
-                }),
+            let values = if id == "bind" {
+                let port = values::whole(0_u16, u16::MAX)(&value.to_string_lossy());
+                let port = port.map_err(|reason| StartError::config(format!("{name} {reason}.")))?;
+                vec![format!("0.0.0.0:{port}").into()]
+            } else {
+                items(arg, value)
             };
-            let offered = offered.map_err(|reason| StartError::config(format!("{name} {reason}.")))?;
-            self.offer(arg, vec![offered.into()], Source::Env(name.to_owned()))?;
+            self.offer(arg, values, Source::Env(name.to_owned()))?;
         }
-        Ok(notes)
+        Ok(())
     }
 
     /// The command with these layers as its defaults, so that whatever is typed outranks them.

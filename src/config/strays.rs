@@ -6,6 +6,7 @@
 
 use super::error::StartError;
 use super::file;
+use super::gunicorn;
 use super::options;
 use super::sources::{Env, lookup};
 
@@ -30,9 +31,10 @@ pub fn refuse<'a>(
         let key = name[PREFIX.len()..].to_ascii_lowercase().replace('_', "-");
         let advice = match key.as_str() {
             "port" | "host" => "did you mean MONOPOD_BIND?".to_owned(),
-            key => match file::nearest(command, key) {
-                Some(near) => format!("did you mean {PREFIX}{}?", near.to_ascii_uppercase().replace('-', "_")),
-                None => "`monopod --help` lists the settings; unset it.".to_owned(),
+            key => match (gunicorn::advice(&format!("--{key}")), file::nearest(command, key)) {
+                (Some(advice), _) => format!("{advice}."),
+                (None, Some(near)) => format!("did you mean {PREFIX}{}?", near.to_ascii_uppercase().replace('-', "_")),
+                (None, None) => "`monopod --help` lists the settings; unset it.".to_owned(),
             },
         };
         return Err(StartError::config(format!("{name} is not a setting; {advice}")));

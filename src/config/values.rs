@@ -34,21 +34,6 @@ where
     }
 }
 
-/// The number of worker processes, of which this version has exactly one.
-///
-/// # Errors
-/// Anything but `1`, with what to do instead.
-pub fn workers(text: &str) -> Result<usize, String> {
-    match text.trim().parse::<usize>() {
-        Ok(1) => Ok(1),
-        Ok(2..) => Err(format!(
-            "wants 1, not `{text}`: multi-worker mode is not in this version, so scale by running more pods, or raise \
-             --threads"
-        )),
-        _ => Err(wants("1", text)),
-    }
-}
-
 fn bytes(text: &str) -> Option<u64> {
     let text = text.trim().to_ascii_lowercase();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -201,6 +186,17 @@ pub fn boolean(text: &str) -> Result<bool, String> {
     }
 }
 
+/// Whether connections begin with a PROXY protocol header: yes or no, or gunicorn's words for it. Both versions are read.
+///
+/// # Errors
+/// Any other word.
+pub fn proxy_protocol(text: &str) -> Result<bool, String> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "v1" | "v2" | "auto" => Ok(true),
+        _ => boolean(text),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,17 +257,6 @@ mod tests {
     }
 
     #[test]
-    fn there_is_one_worker() {
-        assert_eq!(workers("1"), Ok(1));
-        for text in ["2", "64"] {
-            assert!(workers(text).unwrap_err().contains("multi-worker mode is not in this version"));
-        }
-        for text in ["0", "-1", "auto", ""] {
-            assert_eq!(workers(text).unwrap_err(), format!("wants 1, not `{text}`"));
-        }
-    }
-
-    #[test]
     fn words_are_the_known_ones_in_any_case() {
         use tracing::Level;
         for (text, expected) in [
@@ -321,7 +306,7 @@ mod tests {
 
         #[test]
         fn no_text_makes_a_parser_panic(text in ".*") {
-            let _ = (size(&text), duration(&text), workers(&text), boolean(&text), level(&text));
+            let _ = (size(&text), duration(&text), boolean(&text), level(&text));
         }
 
         #[test]

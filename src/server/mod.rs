@@ -28,7 +28,7 @@ use pyo3::prelude::*;
 
 use crate::config::error::StartError;
 use crate::config::settings::Settings;
-use crate::config::{Origin, Resolved};
+use crate::config::{Report, Resolved, report};
 use crate::net::listen::{self, Listener};
 use crate::python::framework::Sole;
 use crate::python::ready_hook::ReadyHook;
@@ -178,44 +178,46 @@ fn load_keeping_signals(py: Python<'_>, settings: &Settings) -> Result<load::Loa
     Ok(loaded)
 }
 
-/// Loads the application, shows every setting with its value and origin (`monopod check`), and leaves the process with 0.
+/// Loads the application, tells what is asked for (`monopod check`), and leaves the process with 0.
 ///
 /// # Errors
 /// Why the server would not start.
-pub fn check(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartError> {
+pub fn check(py: Python<'_>, resolved: &Resolved, report: Report) -> Result<Infallible, StartError> {
     let settings = &resolved.settings;
     let headers = HeadersFile::open(&settings.static_files)?;
     let loaded = load_keeping_signals(py, settings)?;
     if let Some(hook) = &settings.life.ready_hook {
         load::ready_hook(py, hook, &cwd()?)?;
     }
-    let found = framework::found(py, &loaded.callable, &settings.serve.root_path, Sole::Yes);
-    let mounts = found.complete(&settings.static_files, resolved.is_named("max-age")).mounts;
-    let mut lines = vec![format!("application  {}", loaded.name)];
-    let named = settings.static_files.accel.iter().map(|mount| ("accel", mount));
-    for (option, mount) in mounts.iter().map(|mount| ("static", mount)).chain(named) {
-        let missing = if mount.dir.is_dir() { "" } else { "  (warning: the directory does not exist)" };
-        lines.push(format!("{option:<11}  {mount}{missing}"));
+    match report {
+        Report::Silence => {}
+        Report::Toml => console::print(&report::toml(&resolved.origins)),
+        Report::Table => {
+            let found = framework::found(py, &loaded.callable, &settings.serve.root_path, Sole::Yes);
+            let mounts = found.complete(&settings.static_files, resolved.is_named("max-age")).mounts;
+            let mut lines = vec![format!("application  {}", loaded.name)];
+            let named = settings.static_files.accel.iter().map(|mount| ("accel", mount));
+            for (option, mount) in mounts.iter().map(|mount| ("static", mount)).chain(named) {
+                let missing = if mount.dir.is_dir() { "" } else { "  (warning: the directory does not exist)" };
+                lines.push(format!("{option:<11}  {mount}{missing}"));
+            }
+            if let Some(path) = &headers.path {
+                lines.push(format!("headers      {} (rules: {})", path.display(), headers.rules.len()));
+            }
+            let variables = settings.serve.variables.names();
+            if !variables.is_empty() {
+                lines.push(format!("variables    {variables}"));
+            }
+            lines.push(report::paragraph("sizing       ", &format!("{}\n", resolved.sizing)));
+            lines.push(report::table(&resolved.origins));
+            lines.extend(
+                resolved.notes.iter().chain(&headers.warnings).map(|note| report::paragraph("warning: ", note)),
+            );
+            console::print(&lines.join("\n"));
+        }
     }
-    if let Some(path) = &headers.path {
-        lines.push(format!("headers      {} (rules: {})", path.display(), headers.rules.len()));
-    }
-    let variables = settings.serve.variables.names();
-    if !variables.is_empty() {
-        lines.push(format!("variables    {variables}"));
-    }
-    lines.push(format!("sizing       {}\n", resolved.sizing));
-    lines.extend(table(&resolved.origins));
-    lines.extend(resolved.notes.iter().chain(&headers.warnings).map(|note| format!("warning: {note}")));
-    console::print(&lines.join("\n"));
     shutdown::finish(py, &[], THREADS_END);
     exit_now(0)
-}
-
-fn table(origins: &[Origin]) -> impl Iterator<Item = String> {
-    let width = |of: fn(&Origin) -> usize| origins.iter().map(of).max().unwrap_or(0);
-    let (names, values) = (width(|origin| origin.option.len()), width(|origin| origin.value.len()));
-    origins.iter().map(move |Origin { option, value, source }| format!("{option:<names$}  {value:<values$}  {source}"))
 }
 
 /// Changes to `--chdir`, on which every relative path of the settings depends. First of all steps.

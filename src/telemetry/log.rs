@@ -19,6 +19,7 @@ use super::access::AccessLog;
 use super::gate::Gate;
 use super::line::{Form, Line};
 use super::sink::Sink;
+use crate::config::colour::wants_colour;
 use crate::config::settings::{LogFormat, Logs};
 
 thread_local! {
@@ -90,10 +91,8 @@ impl Drop for Started {
 /// # Errors
 /// No descriptor or no thread is to be had.
 pub fn start(logs: &Logs) -> io::Result<Flush> {
-    // https://no-color.org: whatever it is, unless it is empty.
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    let form = Form { format: logs.format, color: io::stdout().is_terminal() && !no_color && !is_dumb };
+    let color = wants_colour(&|name| std::env::var_os(name), io::stdout().is_terminal());
+    let form = Form { format: logs.format, color };
     let gates = Gate::pair();
     let tell = Box::new(move |dropped: u64| {
         let (mut out, target) = (String::new(), module_path!());

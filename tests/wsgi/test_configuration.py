@@ -66,13 +66,13 @@ def test_an_unknown_key_is_refused_by_name(face: Face, project: Path, table: str
 @pytest.mark.parametrize(
     ("args", "env", "code", "says"),
     [
-        (["--workers", "2"], {}, 64, ["--workers", "2"]),
+        (["--workers", "many"], {}, 64, ["--workers", "many"]),
         (["--thread", "2"], {}, 64, ["--thread", "--threads"]),
         (["--threads", "many"], {}, 64, ["--threads", "many"]),
         (["--bind", "nowhere"], {}, 64, ["--bind", "nowhere"]),
         (["--chdir", "missing"], {}, 64, ["--chdir", "missing"]),
         (["--config", "missing.toml"], {}, 64, ["--config", "missing.toml"]),
-        ([], {"MONOPOD_WORKERS": "2"}, 78, ["MONOPOD_WORKERS", "2"]),
+        ([], {"MONOPOD_WORKERS": "many"}, 78, ["MONOPOD_WORKERS", "many"]),
         ([], {"MONOPOD_THREADS": "many"}, 78, ["MONOPOD_THREADS", "many"]),
         ([], {"MONOPOD_MAX_BODY_SIZE": "big"}, 78, ["MONOPOD_MAX_BODY_SIZE", "big"]),
         ([], {"PORT": "http"}, 78, ["PORT", "http"]),

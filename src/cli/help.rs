@@ -1,0 +1,168 @@
+//! What help shows: `-h` the options most used, on one screen; `--help` all in their groups; `monopod help GROUP` one
+//! group.
+//!
+//! All three are clap's own rendering of the same definition, with arguments hidden and their texts cut or completed.
+//! Called by [`super::parse`]. Never prints.
+
+use clap::builder::StyledStr;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use crate::config::StartError;
+use crate::config::options;
+use crate::config::sources::platform_name;
+
+/// How much is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// The options most used, each by the first words of its meaning.
+    Brief,
+    /// All of them, with their variables and defaults.
+    Whole,
+    /// As `Whole`, of the group with this heading.
+    Group(&'static str),
+}
+
+/// The options that most need, in the order of `--help`, and what is said of them where the first words do not tell.
+const BRIEF: &[(&str, &str)] = &[
+    ("target", "Application: module:callable or path/app.py"),
+    ("bind", ""),
+    ("threads", ""),
+    ("chdir", ""),
+    ("env", ""),
+    ("static", ""),
+    ("static-root", ""),
+    ("max-body-size", ""),
+    ("timeout", "Time the application has to begin its answer"),
+    ("forwarded-allow-ips", "Proxies that are believed"),
+    ("graceful-timeout", "Time requests have to end when it stops"),
+    ("log-level", ""),
+    ("access-log", ""),
+];
+
+/// What a group is called behind `monopod help`, and its heading.
+const GROUPS: &[(&str, &str)] = &[
+    ("serve", "Serve"),
+    ("static", "Static files"),
+    ("limits", "Limits"),
+    ("edge", "Edge"),
+    ("life", "Life"),
+    ("logs", "Logs"),
+];
+
+/// The heading of what is no setting.
+const OTHER: &str = "Other";
+const WHOLE: &str = "whole-help";
+const ORDER: &str = "Order: flag, environment, monopod.toml or [tool.monopod] in pyproject.toml, GUNICORN_CMD_ARGS, container, \
+                     default.";
+const MORE: &str = "All options, with their variables and defaults: monopod --help; one group of them: monopod help serve, \
+                    static, limits, edge, life or logs. None is required. Each can also be a variable, MONOPOD_THREADS=8, or a \
+                    key in monopod.toml, threads = 8.";
+
+/// The command as help of this form shows it.
+pub fn shaped(command: Command, form: Form) -> Command {
+    let flag = |id: &'static str, help: &'static str| Arg::new(id).help(help).help_heading(OTHER);
+    let command = command
+        .disable_help_flag(true)
+        .mut_args(|arg| shape(arg, form))
+        .arg(flag("help", "Show the options most used").short('h').action(ArgAction::HelpShort).hide_short_help(true))
+        .arg(flag(WHOLE, "Show all options").long("help").action(ArgAction::SetTrue));
+    match form {
+        Form::Brief => command.after_help(MORE),
+        Form::Whole | Form::Group(_) => command.after_help(ORDER),
+    }
+}
+
+fn shape(arg: Arg, form: Form) -> Arg {
+    let is_setting = options::is_setting(&arg);
+    let arg = if arg.get_help_heading().is_none() { arg.help_heading(OTHER) } else { arg };
+    match form {
+        Form::Group(heading) if arg.get_help_heading() != Some(heading) => arg.hide(true),
+        Form::Whole | Form::Group(_) if is_setting => show_env(arg),
+        Form::Brief => match BRIEF.iter().find(|(key, _)| *key == options::key(&arg)) {
+            Some((key, "")) => {
+                let (meaning, _) = options::meaning(&arg);
+                let placeholder = if *key == "max-body-size" { Some("SIZE") } else { None };
+                let help = first_words(&meaning).to_owned();
+                placeholder.into_iter().fold(arg, Arg::value_name).help(help).hide_default_value(true)
+            }
+            Some((_, help)) => arg.help(*help).hide_default_value(true),
+            None => arg.hide_short_help(true),
+        },
+        Form::Whole | Form::Group(_) => arg,
+    }
+}
+
+/// A meaning up to its first detail.
+fn first_words(meaning: &str) -> &str {
+    [": ", "; ", ", ", " (", " before ", " once "]
+        .iter()
+        .fold(meaning, |text, mark| text.split(mark).next().unwrap_or(text))
+}
+
+/// Adds the environment names to an option's help, before its default.
+fn show_env(arg: Arg) -> Arg {
+    let (meaning, default) = options::meaning(&arg);
+    let platform = platform_name(arg.get_id().as_str()).map(|name| format!(", {name}")).unwrap_or_default();
+    let default = default.map(|default| format!(" [default: {default}]")).unwrap_or_default();
+    let help = format!("{meaning} [env: {}{platform}]{default}", options::env_name(&arg));
+    arg.help(help).hide_default_value(true)
+}
+
+/// Adds `-h` and `--help` to a subcommand without options of its own form: clap's are off for all as soon as one has others.
+pub fn with_flag(command: Command) -> Command {
+    if command.get_arguments().any(|arg| arg.get_id() == "help") {
+        return command;
+    }
+    command.arg(Arg::new("help").short('h').long("help").help("Show this").action(ArgAction::Help))
+}
+
+/// `--version`, and gunicorn's short form of it.
+pub fn version() -> Arg {
+    Arg::new("version")
+        .short('V')
+        .short_alias('v')
+        .long("version")
+        .help("Show the version")
+        .help_heading(OTHER)
+        .action(ArgAction::Version)
+}
+
+/// `monopod help [TOPIC]`.
+pub fn subcommand() -> Command {
+    Command::new("help")
+        .override_usage("monopod help [GROUP | COMMAND]")
+        .about("Show a group of options, or a command's help")
+        .arg(Arg::new("topic").value_name("TOPIC").help("serve, static, limits, edge, life or logs; or a command"))
+}
+
+/// Whether all options are asked for.
+pub fn is_whole(matches: &ArgMatches) -> bool {
+    matches!(matches.try_get_one::<bool>(WHOLE), Ok(Some(true)))
+}
+
+/// The help of the subcommand with this name; of the whole command without one.
+pub fn of_subcommand(mut command: Command, name: &str) -> StyledStr {
+    command.build();
+    match command.find_subcommand_mut(name) {
+        Some(subcommand) => subcommand.render_help(),
+        None => command.render_help(),
+    }
+}
+
+/// The help on a topic, from the command that `face` makes.
+///
+/// # Errors
+/// [`StartError::Usage`] when it is neither a group nor a command.
+pub fn on(topic: Option<&str>, face: &dyn Fn(Form) -> Command) -> Result<StyledStr, StartError> {
+    let Some(topic) = topic else { return Ok(of_subcommand(face(Form::Whole), "")) };
+    if let Some((_, heading)) = GROUPS.iter().find(|(name, _)| *name == topic) {
+        return Ok(of_subcommand(face(Form::Group(heading)), "serve"));
+    }
+    let whole = face(Form::Whole);
+    if whole.get_subcommands().any(|command| command.get_name() == topic) {
+        return Ok(of_subcommand(whole, topic));
+    }
+    let names = whole.get_subcommands().map(Command::get_name).collect::<Vec<_>>().join(", ");
+    let groups = GROUPS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    Err(StartError::usage(format!("`{topic}` is neither a group of options ({groups}) nor a command ({names}).")))
+}
