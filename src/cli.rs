@@ -13,7 +13,7 @@ use clap::error::ErrorKind;
 
 use crate::config::options;
 use crate::config::sources::{Env, lookup, platform_name};
-pub use crate::config::{Host, Origin, Resolved, StartError};
+pub use crate::config::{Host, Origin, Purpose, Resolved, StartError};
 use crate::sys::{cgroup, descriptors};
 
 /// What the operator asks for.
@@ -21,6 +21,8 @@ use crate::sys::{cgroup, descriptors};
 pub enum Command {
     /// Serve the application.
     Serve(Box<Resolved>),
+    /// Serve the application to whoever works on it.
+    Dev(Box<Resolved>),
     /// Load the application, show the settings, and exit.
     Check(Box<Resolved>),
     /// Ask a running server whether it is ready.
@@ -54,7 +56,7 @@ pub fn parse(args: &[OsString], env: Env<'_>, host: &dyn Fn() -> Host) -> Result
         Err(error) => return Err(StartError::usage(options::sentence(&error, None))),
     };
     let behind = |words: usize| args.get(words..).unwrap_or_default();
-    let resolve = |args| crate::config::resolve(args, env, &host()).map(Box::new);
+    let resolve = |args| crate::config::resolve(Purpose::Serve, args, env, &host()).map(Box::new);
     // A subcommand can only be the first word, so its own arguments start at the third.
     match matches.subcommand() {
         Some(("compress", matches)) => {
@@ -64,6 +66,8 @@ pub fn parse(args: &[OsString], env: Env<'_>, host: &dyn Fn() -> Host) -> Result
         Some(("init", matches)) => {
             Ok(Command::Init(matches.get_many::<OsString>("command").unwrap_or_default().cloned().collect()))
         }
+        Some(("dev", _)) => crate::config::resolve(Purpose::Develop, behind(2), env, &host())
+            .map(|resolved| Command::Dev(Box::new(resolved))),
         Some(("check", _)) => resolve(behind(2)).map(Command::Check),
         Some(("healthcheck", _)) => resolve(behind(2)).map(Command::Healthcheck),
         Some(_) => resolve(behind(2)).map(Command::Serve),
@@ -90,7 +94,7 @@ fn face() -> clap::Command {
         .help("Change nothing; exit with 1 when siblings are missing or stale")
         .action(clap::ArgAction::SetTrue);
     with_options(
-        "monopod [serve] [TARGET] [OPTIONS]\n       monopod check [TARGET] [OPTIONS]\n       monopod compress [--check] DIR…\n       monopod healthcheck [OPTIONS]\n       monopod init [--] COMMAND [ARG…]",
+        "monopod [serve] [TARGET] [OPTIONS]\n       monopod dev [TARGET] [OPTIONS]\n       monopod check [TARGET] [OPTIONS]\n       monopod compress [--check] DIR…\n       monopod healthcheck [OPTIONS]\n       monopod init [--] COMMAND [ARG…]",
     )
     .version(env!("CARGO_PKG_VERSION"))
     .about("Serves a WSGI application, its static files and slow clients from one process.")
@@ -99,6 +103,11 @@ fn face() -> clap::Command {
     .disable_help_subcommand(true)
     .subcommand(
         with_options("monopod [serve] [TARGET] [OPTIONS]").name("serve").about("Serve the application (the default)"),
+    )
+    .subcommand(
+        with_options("monopod dev [TARGET] [OPTIONS]")
+            .name("dev")
+            .about("Serve the application while you work on it: a change starts it anew"),
     )
     .subcommand(
         with_options("monopod check [TARGET] [OPTIONS]")
@@ -196,6 +205,7 @@ mod tests {
         };
         match run(words) {
             Ok(Command::Serve(resolved)) => serve("serve", &resolved),
+            Ok(Command::Dev(resolved)) => serve("dev", &resolved),
             Ok(Command::Check(resolved)) => serve("check", &resolved),
             Ok(Command::Healthcheck(resolved)) => serve("healthcheck", &resolved),
             Ok(Command::Compress { dirs, check }) => format!("compress {dirs:?} {check}"),
@@ -216,6 +226,9 @@ mod tests {
             (&["serve", "--threads=7", "app:app"], "serve app:app 7"),
             (&["serve", "check"], "serve check 4"),
             (&["serve", "dev"], "serve dev 4"),
+            (&["dev"], "dev - 4"),
+            (&["dev", "app:app", "--threads", "1"], "dev app:app 1"),
+            (&["dev", "app:app", "--no-reload", "--open"], "dev app:app 4"),
             (&["--", "check"], "serve check 4"),
             (&["--threads", "7", "check"], "serve check 7"),
             (&["help"], "serve help 4"),
@@ -252,6 +265,10 @@ mod tests {
                 "`check` is one argument too many: options aside, monopod takes one TARGET.",
             ),
             (&["serve", "a:b", "c"], "`c` is one argument too many: options aside, monopod takes one TARGET."),
+            (
+                &["app:app", "--open"],
+                "--reload, --reload-extra-file and --open are for the time of development: run `monopod dev`.",
+            ),
             (&["compress"], "Name at least one DIR."),
             (&["init"], "Name at least one COMMAND."),
             (&["init", "--"], "Name at least one COMMAND."),
@@ -280,7 +297,9 @@ mod tests {
         for words in [&["--help"][..], &["-h"], &["serve", "--help"], &["check", "-h"], &["--threads", "4", "--help"]] {
             let help = gist(words);
             let mut rest = help.as_str();
-            for heading in ["Serve:", "Static files:", "Limits:", "Edge:", "Life:", "Logs:"] {
+            for heading in
+                ["Serve:", "Static files:", "Limits:", "Edge:", "Life:", "Logs:", "Development (monopod dev):"]
+            {
                 let at = rest.find(heading).unwrap_or_else(|| panic!("{heading} in {rest}"));
                 rest = &rest[at..];
             }

@@ -8,6 +8,9 @@
 pub mod access_format;
 pub mod addresses;
 pub mod body_sizes;
+mod dev_defaults;
+pub mod dev_options;
+mod dotenv;
 pub mod error;
 mod file;
 pub mod found;
@@ -19,7 +22,7 @@ pub mod resolve;
 pub mod settings;
 pub mod sizing;
 pub mod sources;
-mod strays;
+pub mod strays;
 pub mod trusted;
 pub mod values;
 pub mod variables;
@@ -27,9 +30,9 @@ pub mod variables;
 pub use error::StartError;
 pub use found::Found;
 pub use reading::Origin;
-pub use resolve::{Resolved, resolve};
+pub use resolve::{Purpose, Resolved, resolve};
 pub use settings::{
-    AdminBind, Bind, Buffers, Edge, Life, Limits, LogFormat, Logs, Mount, Serve, Settings, StaticFiles,
+    AdminBind, Bind, Buffers, Dev, Edge, Life, Limits, LogFormat, Logs, Mount, Serve, Settings, StaticFiles,
 };
 pub use sizing::Host;
 pub use sources::Source;

@@ -10,10 +10,13 @@ use std::time::Duration;
 use clap::{Arg, FromArgMatches};
 
 use super::body_sizes::BodySizes;
+use super::dev_defaults::{self, dev_default};
+use super::dev_options;
+use super::dotenv;
 use super::error::StartError;
 use super::options::{self, Options};
 use super::reading::{Origin, Reading};
-use super::settings::{Buffers, Edge, Life, Limits, Logs, Mount, ROOT, Serve, Settings, StaticFiles};
+use super::settings::{Buffers, Dev, Edge, Life, Limits, LogFormat, Logs, Mount, ROOT, Serve, Settings, StaticFiles};
 use super::sizing::{self, Host};
 use super::sources::{Env, Layers, Source, lookup};
 use super::strays;
@@ -49,33 +52,52 @@ impl Resolved {
     }
 }
 
+/// What the settings are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To serve, or to look at how that would be.
+    Serve,
+    /// To work on the application (`monopod dev`).
+    Develop,
+}
+
 /// Resolves the arguments behind the subcommand (no program name) over the layers below them.
 ///
 /// # Errors
 /// [`StartError::Usage`] for what was typed, [`StartError::Config`] for what a variable or a file says.
-pub fn resolve(args: &[OsString], env: Env<'_>, host: &Host) -> Result<Resolved, StartError> {
+pub fn resolve(purpose: Purpose, args: &[OsString], env: Env<'_>, host: &Host) -> Result<Resolved, StartError> {
     let command = options::command();
     let mut layers = Layers::default();
     // What was typed is judged first, alone.
     let nothing = Layers::default();
     let typed = Reading::of(&command, &nothing, args)?;
-    let (variables, mut notes) = variables(&command, args, env, host)?;
+    if purpose == Purpose::Serve && dev_options::IDS.iter().any(|id| typed.is_typed(id)) {
+        return Err(StartError::usage(
+            "--reload, --reload-extra-file and --open are for the time of development: run `monopod dev`.",
+        ));
+    }
+    let (mut variables, mut notes) = variables(&command, args, env, host)?;
+    if purpose == Purpose::Develop {
+        let chdir = typed.chdir(host)?;
+        notes.extend(dotenv::offer(&mut variables, chdir.as_deref().unwrap_or(&host.cwd), env)?);
+        dev_defaults::offer_variables(&mut variables, env);
+    }
     // From here on the environment is the one that the application will see.
     let env: Env<'_> = &|name| variables.get(name).map_or_else(|| env(name), |value| Some(value.to_owned()));
     let given = variables.iter().map(|variable| &variable.name);
     strays::refuse(&command, host.variables.iter().chain(given).map(String::as_str), env)?;
     layers.offer_environment(&command, env)?;
-    notes.extend(layers.offer_platform(&command, env, &|id| typed.is_typed(id))?);
+    notes.extend(layers.offer_platform(&command, env, platform_host(purpose, host), &|id| typed.is_typed(id))?);
     offer_file(&mut layers, &command, args, host)?;
     let threads = Reading::of(&command, &layers, args)?.matches.get_one::<usize>("threads").copied();
-    for (arg, value, source) in decisions(&command, threads, env, host) {
+    for (arg, value, source) in decisions(purpose, &command, threads, env, host) {
         layers.offer(arg, vec![value], source)?;
     }
 
     let reading = Reading::of(&command, &layers, args)?;
     let chosen = Options::from_arg_matches(&reading.matches)
         .map_err(|error| StartError::software(options::sentence(&error, Some("An option without a default"))))?;
-    let settings = settings(chosen, reading.chdir(host)?, variables.clone(), host);
+    let settings = settings(purpose, chosen, reading.chdir(host)?, variables.clone(), host);
     notes.extend(host.warning_of(settings.limits.max_connections));
     let sizing = format!(
         "{} found: {} threads, a queue of {}, {} of buffers, {} of static files in memory, {} connections",
@@ -112,18 +134,26 @@ fn offer_file(layers: &mut Layers, command: &clap::Command, args: &[OsString], h
     Ok(())
 }
 
+/// The address that goes with the platform's `PORT`: whoever develops on a machine of his own is its only client.
+fn platform_host(purpose: Purpose, host: &Host) -> &'static str {
+    if purpose == Purpose::Develop && !host.in_container { "127.0.0.1" } else { "0.0.0.0" }
+}
+
 /// What the host decides: the lowest layer, which leaves no option without a value that needs one.
 fn decisions<'a>(
+    purpose: Purpose,
     command: &'a clap::Command,
     threads: Option<usize>,
     env: Env<'_>,
     host: &Host,
 ) -> Vec<(&'a Arg, OsString, Source)> {
     let place = if host.in_container { Source::Container } else { Source::Default };
-    let threads = threads.unwrap_or_else(|| host.threads());
+    let develops = purpose == Purpose::Develop;
+    let threads = threads.unwrap_or_else(|| if develops { dev_defaults::THREADS } else { host.threads() });
     let queue = sizing::queue_size(threads);
     let decide = |arg: &'a Arg| {
         let (value, source) = match arg.get_id().as_str() {
+            id if develops && let Some(value) = dev_default(id) => (value.into(), Source::Default),
             "bind" => (host.bind().to_string().into(), place.clone()),
             "admin_bind" => (host.admin_bind().to_string().into(), place.clone()),
             "threads" => (host.threads().to_string().into(), place.clone()),
@@ -149,8 +179,9 @@ fn root(dir: PathBuf) -> Mount {
     Mount { url: ROOT.to_owned(), dir }
 }
 
-fn settings(options: Options, chdir: Option<PathBuf>, variables: Variables, host: &Host) -> Settings {
-    let Options { serve, static_files, limits, edge, life, logs } = options;
+fn settings(purpose: Purpose, options: Options, chdir: Option<PathBuf>, variables: Variables, host: &Host) -> Settings {
+    let Options { serve, static_files, limits, edge, life, logs, dev } = options;
+    let develops = purpose == Purpose::Develop;
     Settings {
         serve: Serve {
             target: serve.target,
@@ -201,8 +232,10 @@ fn settings(options: Options, chdir: Option<PathBuf>, variables: Variables, host
             format: logs.log_format,
             access: logs.access_log,
             access_format: logs.access_logformat,
+            brief: develops && logs.log_format == LogFormat::Text,
             slow_request: unless_zero(logs.slow_request),
         },
+        dev: develops.then_some(Dev { reload: dev.reload, extra_files: dev.reload_extra_file, open: dev.open }),
     }
 }
 
@@ -213,7 +246,7 @@ fn unless_zero(limit: Duration) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::settings::{AdminBind, Bind, LogFormat};
+    use super::super::settings::{AdminBind, Bind};
     use super::super::trusted::Trusted;
     use super::super::values::MIB;
     use super::*;
@@ -234,7 +267,7 @@ mod tests {
     fn run_on(host: &Host, args: &[&str], vars: &[(&str, &str)]) -> Result<Resolved, StartError> {
         let args: Vec<OsString> = args.iter().map(OsString::from).collect();
         let env = |name: &str| vars.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value));
-        resolve(&args, &env, host)
+        resolve(Purpose::Serve, &args, &env, host)
     }
 
     fn run(file: &str, args: &[&str], vars: &[(&str, &str)]) -> Result<Resolved, StartError> {
@@ -282,7 +315,10 @@ mod tests {
         assert_eq!(settings.life.graceful_timeout, Duration::from_secs(25));
         let slow_request = Some(Duration::from_secs(10));
         let (level, format) = (tracing::Level::INFO, LogFormat::Text);
-        assert_eq!(settings.logs, Logs { level, format, access: true, access_format: None, slow_request });
+        assert_eq!(
+            settings.logs,
+            Logs { level, format, access: true, access_format: None, brief: false, slow_request }
+        );
         assert_eq!(shown(&resolved, "temp-dir"), "/var/tmp (env TMPDIR)");
         assert_eq!(shown(&resolved, "venv"), "none (default)");
         assert_eq!(

@@ -114,7 +114,7 @@ impl Layers {
         Ok(())
     }
 
-    /// Offers what platforms set: `PORT` as `--bind 0.0.0.0:$PORT`, `WEB_CONCURRENCY` as `--workers`, and gunicorn's own
+    /// Offers what platforms set: `PORT` as `--bind HOST:$PORT`, `WEB_CONCURRENCY` as `--workers`, and gunicorn's own
     /// `FORWARDED_ALLOW_IPS`. They are not the operator's words, so they are looked at only where neither flag nor `MONOPOD_…` spoke (`typed` tells of flags),
     /// and a `WEB_CONCURRENCY` above 1 gives a note instead of a refusal.
     ///
@@ -124,6 +124,7 @@ impl Layers {
         &mut self,
         command: &clap::Command,
         env: Env<'_>,
+        host: &str,
         typed: &dyn Fn(&str) -> bool,
     ) -> Result<Vec<String>, StartError> {
         let mut notes = Vec::new();
@@ -137,7 +138,7 @@ impl Layers {
                 continue;
             }
             let offered = match id {
-                "bind" => values::whole(0_u16, u16::MAX)(&text).map(|port| format!("0.0.0.0:{port}")),
+                "bind" => values::whole(0_u16, u16::MAX)(&text).map(|port| format!("{host}:{port}")),
                 _ => values::whole(1_usize, usize::from(u16::MAX))(&text).map(|wanted| {
                     if wanted > 1 {
                         notes.push(format!(

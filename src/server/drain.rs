@@ -40,6 +40,8 @@ pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
     quit: Signal,
+    /// SIGINT is the supervisor's: a terminal sends it to both.
+    is_supervised: bool,
 }
 
 impl Signals {
@@ -47,20 +49,23 @@ impl Signals {
     ///
     /// # Errors
     /// What `sigaction(2)` says.
-    pub fn take() -> io::Result<Self> {
+    pub fn take(is_supervised: bool) -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             quit: signal(SignalKind::quit())?,
+            is_supervised,
         })
     }
 
     /// The next signal's name.
     pub async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => SIGTERM,
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.quit.recv() => "SIGQUIT",
+        loop {
+            return tokio::select! {
+                _ = self.terminate.recv() => SIGTERM,
+                _ = self.interrupt.recv() => if self.is_supervised { continue } else { "SIGINT" },
+                _ = self.quit.recv() => "SIGQUIT",
+            };
         }
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod cut_off;
+mod develop;
 pub mod drain;
 pub mod front;
 pub mod healthcheck;
@@ -27,6 +28,7 @@ use crate::app::queue::Queue;
 use crate::config::error::StartError;
 use crate::config::settings::Settings;
 use crate::config::{Origin, Resolved};
+use crate::dev::link::{self, Link};
 use crate::exchange::spool::TempDir;
 use crate::exchange::{Budget, Crew, Replies, Source, Spool};
 use crate::net::listen::{self, Listener};
@@ -57,8 +59,13 @@ const THREADS_END: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// Why it did not start.
-pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartError> {
+pub fn serve(py: Python<'_>, resolved: &Resolved, supervisor: Option<&Link>) -> Result<Infallible, StartError> {
     let settings = &resolved.settings;
+    if let Some(link) = supervisor {
+        link.end_with_supervisor()
+            .map_err(|error| StartError::unavailable(format!("no thread for monopod dev: {error}")))?;
+    }
+    let develops = settings.dev.is_some();
     let flush = log::start(&settings.logs)
         .map_err(|error| StartError::unavailable(format!("the log cannot start: {error}; raise the pids limit")))?;
     for note in &resolved.notes {
@@ -93,7 +100,7 @@ pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
     let (tell, told) = mpsc::channel();
     let (wiring, shared) = wire(resolved, python.into(), &flush, &tell);
     let hook = wiring.life.hook.clone();
-    let wiring = Wiring { admin_listeners, socket_files, admin_files, ..wiring };
+    let wiring = Wiring { link: supervisor.cloned(), admin_listeners, socket_files, admin_files, ..wiring };
     let (tell_ready, ready) = tokio::sync::oneshot::channel();
     let (tell_started, started) = mpsc::channel();
     let tell_ended = Box::new(move |ended| drop(tell.send(Told::Ended(ended))));
@@ -104,8 +111,13 @@ pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
         StartError::unavailable(format!("the IO thread cannot start: {error}; raise the pids limit"))
     })?;
 
-    let loaded = load_keeping_signals(py, settings)?;
-    let found = framework::found(py, &loaded.callable, &settings.serve.root_path);
+    if develops {
+        develop::prepare(py, settings)?;
+    }
+    let loaded = load_keeping_signals(py, settings, supervisor)?;
+    let mut found = framework::found(py, &loaded.callable, &settings.serve.root_path);
+    found.live |= develops;
+    let (loaded, pin) = if develops { develop::with_debugger(py, loaded, supervisor) } else { (loaded, None) };
     let static_settings = found.complete(&settings.static_files, resolved.is_named("max-age"));
     let static_files = py.detach(|| StaticFiles::open(&static_settings, &found, &headers, &settings.serve.root_path));
     let stands_back = is_core_shared() && !static_files.is_empty();
@@ -114,7 +126,8 @@ pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
     let asked_on = ask_ready_hook(py, hook)?;
 
     let line = ready_line(settings, &listeners, &loaded.name, &static_files);
-    let started = Ready { listeners, static_files, line };
+    let word = supervisor.map(|_| link::Ready { app: loaded.name.clone(), pin, mounts: mounts_shown(&static_files) });
+    let started = Ready { listeners, static_files, line, word };
     if tell_ready.send(started).is_err() {
         return Err(StartError::software("the IO thread ended before the server was ready; see the log above"));
     }
@@ -148,10 +161,15 @@ pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
 
 /// Imports the application. It may set handlers of its own for the server's signals, which would never run, as the main
 /// thread does not come back to Python: those are undone, and said.
-fn load_keeping_signals(py: Python<'_>, settings: &Settings) -> Result<load::Loaded, StartError> {
+fn load_keeping_signals(
+    py: Python<'_>,
+    settings: &Settings,
+    supervisor: Option<&Link>,
+) -> Result<load::Loaded, StartError> {
     let unreadable = |error: io::Error| StartError::software(format!("signal handlers cannot be read: {error}"));
     let ours = Dispositions::current().map_err(unreadable)?;
-    let loaded = load::load(py, settings.serve.target.as_deref(), &cwd()?)?;
+    let loaded = load::load(py, settings.serve.target.as_deref(), &cwd()?)
+        .map_err(|error| develop::tell_failure(py, supervisor, error))?;
     load::refuse_patched_threads(py)?;
     for signal in ours.restore().map_err(unreadable)? {
         tracing::warn!(
@@ -170,7 +188,7 @@ fn load_keeping_signals(py: Python<'_>, settings: &Settings) -> Result<load::Loa
 pub fn check(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartError> {
     let settings = &resolved.settings;
     let headers = HeadersFile::open(&settings.static_files)?;
-    let loaded = load_keeping_signals(py, settings)?;
+    let loaded = load_keeping_signals(py, settings, None)?;
     if let Some(hook) = &settings.life.ready_hook {
         load::ready_hook(py, hook, &cwd()?)?;
     }
@@ -294,6 +312,7 @@ fn wire(resolved: &Resolved, python: Arc<str>, flush: &log::Flush, tell: &mpsc::
         follow,
         admin,
         access_log: flush.access(&settings.logs),
+        link: None,
         admin_listeners: Vec::new(),
         socket_files: Vec::new(),
         admin_files: Vec::new(),
@@ -370,4 +389,11 @@ fn ready_line(settings: &Settings, listeners: &[Listener], app: &str, static_fil
         settings.serve.threads,
         mounts.concat()
     )
+}
+
+/// The URLs of static files, for whoever works on the application.
+fn mounts_shown(static_files: &StaticFiles) -> String {
+    let mut urls: Vec<&str> = static_files.mounts().iter().map(|mount| mount.url.as_str()).collect();
+    urls.dedup();
+    urls.join(", ")
 }

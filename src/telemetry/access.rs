@@ -13,6 +13,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::{HeaderName, HeaderValue, Version, header};
 use tracing::Level;
 
+use super::brief;
 use super::line::{Form, Json, Line};
 use super::log;
 use super::sink::Sink;
@@ -58,11 +59,13 @@ pub struct AccessLog {
     sink: Arc<Sink>,
     form: Form,
     format: Option<AccessFormat>,
+    /// `monopod dev`.
+    is_brief: bool,
 }
 
 impl AccessLog {
     pub(super) fn new(sink: Arc<Sink>, form: Form, logs: &Logs) -> Self {
-        Self { sink, form, format: logs.access_format.clone() }
+        Self { sink, form, format: logs.access_format.clone(), is_brief: logs.brief }
     }
 
     /// The request headers that an [`Entry`] needs.
@@ -82,6 +85,7 @@ impl AccessLog {
     pub fn write(&self, entry: &Entry<'_>) {
         log::write(&self.sink, |out| match &self.format {
             Some(format) => formatted(out, format, entry),
+            None if self.is_brief => brief::record(out, self.form.color, entry),
             None => record(Line::begin(out, self.form, Level::INFO, ACCESS), entry),
         });
     }
