@@ -91,6 +91,7 @@ impl Supervisor {
     /// What the system says when there is no process to be had.
     pub async fn run(mut self) -> io::Result<()> {
         let mut signals = Signals::take()?;
+        self.greet();
         let mut now = Now {
             child: Some(self.start()?),
             answers: None,
@@ -172,7 +173,7 @@ impl Supervisor {
             return self.terminal.note(&format!("ready after {}", shown(took)));
         }
         now.was_ready = true;
-        self.greet(ready, took);
+        self.introduce(ready, took);
         let address = self.listeners.iter().find_map(Listener::address);
         if let Some(address) = address.filter(|_| self.settings.dev.as_ref().is_some_and(|dev| dev.open))
             && !browser::open(&browser::url_of(address), self.browser.as_deref())
@@ -181,25 +182,32 @@ impl Supervisor {
         }
     }
 
-    fn greet(&self, ready: &Ready, took: Duration) {
+    /// Where it is, which is so from the beginning: who comes before the application is ready waits.
+    fn greet(&self) {
         let terminal = &self.terminal;
         let addresses: Vec<String> =
             self.listeners.iter().map(|listener| terminal.painted("1;36", &listener.to_string())).collect();
-        console::print(&format!("{} {}", terminal.painted("1", concat!("monopod ", env!("CARGO_PKG_VERSION"))), "dev"));
+        let version = concat!("monopod ", env!("CARGO_PKG_VERSION"));
+        let title = terminal.painted("1", version);
+        console::print(&format!("{title} dev, for development only: in production run `monopod serve`"));
         console::print(&format!("  listening on {}", addresses.join(", ")));
-        let row = |name: &str, text: &str| terminal.note(&format!("  {name:<12} {text}"));
-        row(
-            "application",
-            &format!("{}, ready after {}, {} threads", ready.app, shown(took), self.settings.serve.threads),
-        );
+        terminal.note("  reloading on change; Ctrl-C ends it");
+    }
+
+    /// What answers there.
+    fn introduce(&self, ready: &Ready, took: Duration) {
+        let threads = match self.settings.serve.threads {
+            1 => "1 thread".to_owned(),
+            threads => format!("{threads} threads"),
+        };
+        let row = |name: &str, text: &str| self.terminal.note(&format!("  {name:<12} {text}"));
+        row("application", &format!("{}, ready after {}, {threads}", ready.app, shown(took)));
         if !ready.mounts.is_empty() {
             row("static", &ready.mounts);
         }
         if let Some(pin) = &ready.pin {
             row("debugger", &format!("PIN {pin}"));
         }
-        row("reloading", "on change of modules, templates and settings; Ctrl-C ends it");
-        terminal.note("  For development only: in production run `monopod serve`.");
     }
 
     /// Answers with the failure until something changes.
