@@ -14,7 +14,7 @@ use clap::{Arg, ArgMatches, ValueHint};
 
 use crate::config::colour::wants_colour;
 use crate::config::sources::{Env, lookup};
-pub use crate::config::{Host, Origin, Resolved, StartError};
+pub use crate::config::{Host, Origin, Purpose, Resolved, StartError};
 use crate::config::{Report, gunicorn, options};
 use crate::sys::{cgroup, descriptors};
 use help::Form;
@@ -26,6 +26,8 @@ mod help;
 pub enum Command {
     /// Serve the application.
     Serve(Box<Resolved>),
+    /// Serve the application to whoever works on it.
+    Dev(Box<Resolved>),
     /// Load the application, say what is asked for, and exit.
     Check(Box<Resolved>, Report),
     /// Ask a running server whether it is ready.
@@ -64,7 +66,7 @@ pub fn parse(args: &[OsString], env: Env<'_>, host: &dyn Fn() -> Host) -> Result
         Err(error) => return Err(StartError::usage(options::sentence(&error, None))),
     };
     let behind = |words: usize| args.get(words..).unwrap_or_default();
-    let resolve = |args| crate::config::resolve(args, env, &host()).map(Box::new);
+    let resolve = |args| crate::config::resolve(Purpose::Serve, args, env, &host()).map(Box::new);
     // A subcommand can only be the first word, so its own arguments start at the third.
     let (name, own, arguments) = match matches.subcommand() {
         Some((name, own)) => (name, own, behind(2)),
@@ -80,6 +82,8 @@ pub fn parse(args: &[OsString], env: Env<'_>, host: &dyn Fn() -> Host) -> Result
         }
         "init" => Ok(Command::Init(own.get_many::<OsString>("command").unwrap_or_default().cloned().collect())),
         "help" => help::on(own.get_one::<String>("topic").map(String::as_str), &face).map(print),
+        "dev" => crate::config::resolve(Purpose::Develop, arguments, env, &host())
+            .map(|resolved| Command::Dev(Box::new(resolved))),
         "check" => Ok(Command::Check(resolve(arguments)?, asked_for(own).unwrap_or(Report::Table))),
         "healthcheck" => resolve(arguments).map(Command::Healthcheck),
         _ => resolve(arguments).map(|resolved| match asked_for(own) {
@@ -121,6 +125,11 @@ fn face(form: Form) -> clap::Command {
             with_options("monopod [serve] [TARGET] [OPTIONS]")
                 .name("serve")
                 .about("Serve the application (the default)"),
+        )
+        .subcommand(
+            with_options("monopod dev [TARGET] [OPTIONS]")
+                .name("dev")
+                .about("Serve the application while you work on it: a change starts it anew"),
         )
         .subcommand(
             with_options("monopod check [TARGET] [OPTIONS]")
@@ -221,6 +230,7 @@ mod tests {
         };
         match run(words) {
             Ok(Command::Serve(resolved)) => serve("serve", &resolved),
+            Ok(Command::Dev(resolved)) => serve("dev", &resolved),
             Ok(Command::Check(resolved, _)) => serve("check", &resolved),
             Ok(Command::Healthcheck(resolved)) => serve("healthcheck", &resolved),
             Ok(Command::Compress { dirs, check }) => format!("compress {dirs:?} {check}"),
@@ -241,6 +251,9 @@ mod tests {
             (&["serve", "--threads=7", "app:app"], "serve app:app 7"),
             (&["serve", "check"], "serve check 4"),
             (&["serve", "dev"], "serve dev 4"),
+            (&["dev"], "dev - 4"),
+            (&["dev", "app:app", "--threads", "1"], "dev app:app 1"),
+            (&["dev", "app:app", "--no-reload", "--open"], "dev app:app 4"),
             (&["--", "check"], "serve check 4"),
             (&["--threads", "7", "check"], "serve check 7"),
             (&["serve", "help"], "serve help 4"),
@@ -279,6 +292,10 @@ mod tests {
                 "`check` is one argument too many: options aside, monopod takes one TARGET.",
             ),
             (&["serve", "a:b", "c"], "`c` is one argument too many: options aside, monopod takes one TARGET."),
+            (
+                &["app:app", "--open"],
+                "--reload, --reload-extra-file and --open are for the time of development: run `monopod dev`.",
+            ),
             (&["compress"], "Name at least one DIR."),
             (&["init"], "Name at least one COMMAND."),
             (&["init", "--"], "Name at least one COMMAND."),
@@ -309,7 +326,16 @@ mod tests {
         {
             let help = gist(words);
             let mut rest = help.as_str();
-            for heading in ["Serve:", "Static files:", "Limits:", "Edge:", "Life:", "Logs:", "Other:"] {
+            for heading in [
+                "Serve:",
+                "Static files:",
+                "Limits:",
+                "Edge:",
+                "Life:",
+                "Logs:",
+                "Development (monopod dev):",
+                "Other:",
+            ] {
                 let at = rest.find(heading).unwrap_or_else(|| panic!("{heading} in {rest}"));
                 rest = &rest[at..];
             }

@@ -18,6 +18,7 @@ use pyo3::Python;
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod dev;
 pub mod exchange;
 pub mod extension;
 pub mod net;
@@ -35,6 +36,7 @@ pub use cli::guest;
 pub use config::error::StartError;
 use config::settings::Settings;
 pub use config::{Resolved, keywords};
+use dev::link::Link;
 pub(crate) use python::fork::split_off_init;
 pub use python::load::no_application;
 pub use server::drain::Ended;
@@ -57,9 +59,15 @@ pub enum Face {
 /// from within.
 #[must_use]
 pub fn run(face: Face, args: &[OsString]) -> u8 {
-    match under_init(face).and_then(|()| dispatch(face, args)) {
+    let env = |name: &str| std::env::var_os(name);
+    // What is not there any more was some other process's.
+    let link = Link::inherited(&env).unwrap_or_default();
+    match under_init(face).and_then(|()| dispatch(face, args, link.as_ref())) {
         Ok(code) => code,
         Err(error) => {
+            if let Some(link) = link {
+                link.fail(error.to_string());
+            }
             telemetry::console::complain(&error.to_string());
             error.exit_code()
         }
@@ -76,7 +84,7 @@ fn under_init(face: Face) -> Result<(), StartError> {
     })
 }
 
-fn dispatch(face: Face, args: &[OsString]) -> Result<u8, StartError> {
+fn dispatch(face: Face, args: &[OsString], link: Option<&Link>) -> Result<u8, StartError> {
     let env = |name: &str| std::env::var_os(name);
     match cli::parse(args, &env, &|| cli::host(&env))? {
         Command::Print(text) => {
@@ -99,11 +107,33 @@ fn dispatch(face: Face, args: &[OsString]) -> Result<u8, StartError> {
             }
         }
         Command::Init(command) => Ok(become_command(&command)),
-        Command::Serve(resolved) => attached(face, &resolved.settings, |py| server::serve(py, &resolved)),
+        Command::Serve(resolved) => attached(face, &resolved.settings, None, |py| server::serve(py, &resolved, None)),
         Command::Check(resolved, report) => {
-            attached(face, &resolved.settings, |py| server::check(py, &resolved, report))
+            attached(face, &resolved.settings, None, |py| server::check(py, &resolved, report))
+        }
+        Command::Dev(mut resolved) => {
+            if let Some(link) = link {
+                resolved.settings.serve.bind = link.binds();
+            } else if resolved.settings.dev.as_ref().is_some_and(|dev| dev.reload) {
+                return supervise(face, args, &resolved).map(|()| 0);
+            }
+            attached(face, &resolved.settings, link, |py| server::serve(py, &resolved, link))
         }
     }
+}
+
+/// Runs the same command line in other processes, as often as it takes. 0: whoever ended it meant to.
+fn supervise(face: Face, args: &[OsString], resolved: &Resolved) -> Result<(), StartError> {
+    let (program, words) = match face {
+        // The file that runs, also when another has its path by now.
+        Face::Binary => ("/proc/self/exe".into(), args.to_vec()),
+        Face::Wheel => Python::attach(python::fork::typed)
+            .map_err(|error| StartError::software(format!("how monopod was started cannot be told: {error}")))?,
+    };
+    let dir = server::cwd()?;
+    server::enter(&resolved.settings)?;
+    let given = dev::Given { line: dev::CommandLine { program, words }, words: args, dir };
+    dev::supervise(resolved, given, &|name| std::env::var_os(name))
 }
 
 /// Runs `body` on the interpreter's main thread. From here on the process ends from within: the application may have
@@ -111,6 +141,7 @@ fn dispatch(face: Face, args: &[OsString]) -> Result<u8, StartError> {
 fn attached(
     face: Face,
     settings: &Settings,
+    link: Option<&Link>,
     body: impl FnOnce(Python<'_>) -> Result<Infallible, StartError>,
 ) -> Result<u8, StartError> {
     server::enter(settings)?;
@@ -127,6 +158,9 @@ fn attached(
         });
         let Err(error) = ended.and_then(|()| body(py));
         python::shutdown::flush(py);
+        if let Some(link) = link {
+            link.fail(error.to_string());
+        }
         telemetry::console::complain(&error.to_string());
         sys::process::exit_now(error.exit_code())
     })

@@ -10,15 +10,28 @@ use std::ffi::OsString;
 use toml::Table;
 
 use super::error::StartError;
-use super::resolve::{Resolved, finish};
+use super::resolve::{Purpose, Resolved, finish};
 use super::sizing::Host;
 use super::sources::{Env, Layers, Source};
 use super::variables::Variables;
 use super::{file, options};
 
 /// Options that make no sense where somebody else has the process, its environment and its log.
-const OF_THE_PROCESS: &[&str] =
-    &["target", "workers", "chdir", "venv", "config", "env", "env_dir", "ready_hook", "log_level", "log_format"];
+const OF_THE_PROCESS: &[&str] = &[
+    "reload",
+    "reload_extra_file",
+    "open",
+    "target",
+    "workers",
+    "chdir",
+    "venv",
+    "config",
+    "env",
+    "env_dir",
+    "ready_hook",
+    "log_level",
+    "log_format",
+];
 
 /// Why keyword arguments are refused. `Display` is the sentence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,7 +68,7 @@ pub fn resolve(given: &Table, env: Env<'_>, host: &Host) -> Result<Resolved, Mis
         layers.offer(arg, values.into_iter().map(OsString::from).collect(), Source::Keyword)?;
     }
     let tmpdir = |name: &str| if name == "TMPDIR" { env(name) } else { None };
-    Ok(finish(&command, layers, &[], Variables::default(), Vec::new(), &tmpdir, host)?)
+    Ok(finish(Purpose::Serve, &command, layers, &[], Variables::default(), Vec::new(), &tmpdir, host)?)
 }
 
 fn unknown(command: &clap::Command, name: &str) -> String {

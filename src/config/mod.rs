@@ -9,6 +9,9 @@ pub mod access_format;
 pub mod addresses;
 pub mod body_sizes;
 pub mod colour;
+mod dev_defaults;
+pub mod dev_options;
+mod dotenv;
 pub mod error;
 mod file;
 pub mod found;
@@ -25,7 +28,7 @@ pub mod settings;
 mod shell_words;
 pub mod sizing;
 pub mod sources;
-mod strays;
+pub mod strays;
 pub mod trusted;
 pub mod values;
 pub mod variables;
@@ -34,9 +37,9 @@ pub use error::StartError;
 pub use found::Found;
 pub use reading::Origin;
 pub use report::Report;
-pub use resolve::{Resolved, resolve};
+pub use resolve::{Purpose, Resolved, resolve};
 pub use settings::{
-    AdminBind, Bind, Buffers, Edge, Life, Limits, LogFormat, Logs, Mount, Serve, Settings, StaticFiles,
+    AdminBind, Bind, Buffers, Dev, Edge, Life, Limits, LogFormat, Logs, Mount, Serve, Settings, StaticFiles,
 };
 pub use sizing::Host;
 pub use sources::Source;

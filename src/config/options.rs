@@ -19,6 +19,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args};
 
 use super::addresses::{admin_bind, bind, health_path, mount, root_path};
 use super::body_sizes::{self, BodySize, body_size};
+use super::dev_options::DevOptions;
 use super::gunicorn;
 use super::log_options::LogOptions;
 pub use super::refusal::sentence;
@@ -48,6 +49,9 @@ pub struct Options {
     /// Heading "Logs".
     #[command(flatten)]
     pub logs: LogOptions,
+    /// Heading "Development (monopod dev)".
+    #[command(flatten)]
+    pub dev: DevOptions,
 }
 
 /// What to run and where to listen.

@@ -172,7 +172,9 @@ mod tests {
     fn the_tables_follow_the_headings_of_help() {
         let page = reference();
         let titles: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
-        assert_eq!(titles, ["Serve", "Static files", "Limits", "Edge", "Life", "Logs", "From gunicorn"]);
+        let all =
+            ["Serve", "Static files", "Limits", "Edge", "Life", "Logs", "Development (monopod dev)", "From gunicorn"];
+        assert_eq!(titles, all);
     }
 
     #[test]

@@ -31,21 +31,16 @@ pub fn table(origins: &[Origin]) -> String {
     let short = |origin: &&Origin| origin.value.chars().count() <= WIDEST;
     let values = origins.iter().filter(short).map(|origin| origin.value.chars().count()).max().unwrap_or(0);
     let mut text = String::new();
-    grouped(
-        origins,
-        &mut text,
-        str::to_owned,
-        |origin| {
-            let (option, value, source) = (&origin.option, &origin.value, origin.source.to_string());
-            let line = format!("  {option:<names$}  {value:<values$}  {source}");
-            // A long value has a line of its own, and its origin the next, below the others'.
-            if line.chars().count() <= WIDTH || value.chars().count() <= values {
-                line
-            } else {
-                format!("  {option:<names$}  {value}\n{:indent$}{source}", "", indent = names + values + 6)
-            }
-        },
-    );
+    grouped(origins, &mut text, str::to_owned, |origin| {
+        let (option, value, source) = (&origin.option, &origin.value, origin.source.to_string());
+        let line = format!("  {option:<names$}  {value:<values$}  {source}");
+        // A long value has a line of its own, and its origin the next, below the others'.
+        if line.chars().count() <= WIDTH || value.chars().count() <= values {
+            line
+        } else {
+            format!("  {option:<names$}  {value}\n{:indent$}{source}", "", indent = names + values + 6)
+        }
+    });
     text
 }
 

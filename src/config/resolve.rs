@@ -11,11 +11,14 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, FromArgMatches};
 
 use super::body_sizes::BodySizes;
+use super::dev_defaults::{self, dev_default};
+use super::dev_options;
+use super::dotenv;
 use super::error::StartError;
 use super::gunicorn::{self, Converted};
 use super::options::{self, Options};
 use super::reading::{Origin, Reading};
-use super::settings::{Buffers, Edge, Life, Limits, Logs, Mount, ROOT, Serve, Settings, StaticFiles};
+use super::settings::{Buffers, Dev, Edge, Life, Limits, LogFormat, Logs, Mount, ROOT, Serve, Settings, StaticFiles};
 use super::shell_words::shell_words;
 use super::sizing::{self, Host};
 use super::sources::{Env, Layers, Source, lookup};
@@ -26,6 +29,8 @@ use super::variables::Variables;
 
 /// Every container in Kubernetes has this variable.
 const KUBERNETES: &str = "KUBERNETES_SERVICE_HOST";
+/// To who wants them of a server that is none of a developer.
+const ONLY_DEV: &str = "--reload, --reload-extra-file and --open are for the time of development: run `monopod dev`.";
 
 /// The settings, and how they came about.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,36 +57,55 @@ impl Resolved {
     }
 }
 
+/// What the settings are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To serve, or to look at how that would be.
+    Serve,
+    /// To work on the application (`monopod dev`).
+    Develop,
+}
+
 /// Resolves the arguments behind the subcommand (no program name) over the layers below them.
 ///
 /// # Errors
 /// [`StartError::Usage`] for what was typed, [`StartError::Config`] for what a variable or a file says.
-pub fn resolve(args: &[OsString], env: Env<'_>, host: &Host) -> Result<Resolved, StartError> {
+pub fn resolve(purpose: Purpose, args: &[OsString], env: Env<'_>, host: &Host) -> Result<Resolved, StartError> {
     let command = options::command();
     let mut layers = Layers::default();
     // What was typed is judged first, alone.
     let nothing = Layers::default();
     let typed = Reading::of(&command, &nothing, args)?;
+    if purpose == Purpose::Serve && dev_options::IDS.iter().any(|id| typed.is_typed(id)) {
+        return Err(StartError::usage(ONLY_DEV));
+    }
     let theirs = converted(&command, &typed.matches).map_err(StartError::usage)?;
     // Ahead, as of two of the same the last counts: our own name for an option outranks gunicorn's.
     let args: Vec<OsString> = theirs.args.iter().chain(args).cloned().collect();
     let args = args.as_slice();
     let typed = Reading::of(&command, &nothing, args)?;
-    let (variables, left_out) = variables(&command, args, env, host)?;
+    let (mut variables, left_out) = variables(purpose, &command, args, env, host)?;
     let mut notes: Vec<String> = theirs.notes.into_iter().chain(left_out).collect();
+    if purpose == Purpose::Develop {
+        let chdir = typed.chdir(host)?;
+        notes.extend(dotenv::offer(&mut variables, chdir.as_deref().unwrap_or(&host.cwd), env)?);
+        dev_defaults::offer_variables(&mut variables, env);
+    }
     // From here on the environment is the one that the application will see.
     let env: Env<'_> = &|name| variables.get(name).map_or_else(|| env(name), |value| Some(value.to_owned()));
     let given = variables.iter().map(|variable| &variable.name);
     strays::refuse(&command, host.variables.iter().chain(given).map(String::as_str), env)?;
     layers.offer_environment(&command, env)?;
-    layers.offer_platform(&command, env, &|id| typed.is_typed(id))?;
+    layers.offer_platform(&command, env, platform_host(purpose, host), &|id| typed.is_typed(id))?;
     notes.extend(offer_file(&mut layers, &command, args, host)?);
-    notes.extend(offer_gunicorn(&mut layers, &command, env)?);
-    finish(&command, layers, args, variables.clone(), notes, env, host)
+    notes.extend(offer_gunicorn(purpose, &mut layers, &command, env)?);
+    finish(purpose, &command, layers, args, variables.clone(), notes, env, host)
 }
 
 /// Adds to the layers what the host decides, and makes the settings.
+#[allow(clippy::too_many_arguments)] // what `resolve` has by then
 pub(super) fn finish(
+    purpose: Purpose,
     command: &clap::Command,
     mut layers: Layers,
     args: &[OsString],
@@ -91,14 +115,14 @@ pub(super) fn finish(
     host: &Host,
 ) -> Result<Resolved, StartError> {
     let threads = Reading::of(command, &layers, args)?.matches.get_one::<usize>("threads").copied();
-    for (arg, value, source) in decisions(command, threads, env, host) {
+    for (arg, value, source) in decisions(purpose, command, threads, env, host) {
         layers.offer(arg, vec![value], source)?;
     }
 
     let reading = Reading::of(command, &layers, args)?;
     let chosen = Options::from_arg_matches(&reading.matches)
         .map_err(|error| StartError::software(options::sentence(&error, Some("An option without a default"))))?;
-    let settings = settings(chosen, reading.chdir(host)?, variables, host);
+    let settings = settings(purpose, chosen, reading.chdir(host)?, variables, host);
     notes.extend(host.warning_of(settings.limits.max_connections));
     let sizing = format!(
         "{} found: {} threads, a queue of {}, {} of buffers, {} of static files in memory, {} connections",
@@ -116,6 +140,7 @@ pub(super) fn finish(
 
 /// What `--env` and `--env-dir` give, wherever those are said themselves.
 fn variables(
+    purpose: Purpose,
     command: &clap::Command,
     args: &[OsString],
     env: Env<'_>,
@@ -124,7 +149,7 @@ fn variables(
     let mut layers = Layers::default();
     layers.offer_environment(command, env)?;
     offer_file(&mut layers, command, args, host)?;
-    offer_gunicorn(&mut layers, command, env)?;
+    offer_gunicorn(purpose, &mut layers, command, env)?;
     Reading::of(command, &layers, args)?.variables(host)
 }
 
@@ -150,7 +175,12 @@ fn offer_file(
 }
 
 /// Offers what `GUNICORN_CMD_ARGS` says, in our options and gunicorn's, and gives notes on the latter.
-fn offer_gunicorn(layers: &mut Layers, command: &clap::Command, env: Env<'_>) -> Result<Vec<String>, StartError> {
+fn offer_gunicorn(
+    purpose: Purpose,
+    layers: &mut Layers,
+    command: &clap::Command,
+    env: Env<'_>,
+) -> Result<Vec<String>, StartError> {
     let Some(text) = lookup(env, gunicorn::VARIABLE) else { return Ok(Vec::new()) };
     let refuse = |reason: &str| StartError::config(format!("{}: {reason}", gunicorn::VARIABLE));
     let words = text.to_str().ok_or("wants text in UTF-8").and_then(shell_words);
@@ -164,6 +194,9 @@ fn offer_gunicorn(layers: &mut Layers, command: &clap::Command, env: Env<'_>) ->
     let is_said = |id: &str| {
         matches.ids().any(|known| known.as_str() == id) && matches.value_source(id) == Some(ValueSource::CommandLine)
     };
+    if purpose == Purpose::Serve && dev_options::IDS.iter().any(|id| is_said(id)) {
+        return Err(refuse(ONLY_DEV));
+    }
     if let Some(flag) = ["config", options::CHECK_CONFIG, options::PRINT_CONFIG].into_iter().find(|id| is_said(id)) {
         return Err(refuse(&format!("--{flag} cannot be given here: give it on the command line.")));
     }
@@ -199,18 +232,26 @@ fn one_worker(workers: &mut Origin) -> Option<String> {
     (wanted.trim() != "1").then(|| format!("{said} is ignored: {advice}."))
 }
 
+/// The address that goes with the platform's `PORT`: whoever develops on a machine of his own is its only client.
+fn platform_host(purpose: Purpose, host: &Host) -> &'static str {
+    if purpose == Purpose::Develop && !host.in_container { "127.0.0.1" } else { "0.0.0.0" }
+}
+
 /// What the host decides: the lowest layer, which leaves no option without a value that needs one.
 fn decisions<'a>(
+    purpose: Purpose,
     command: &'a clap::Command,
     threads: Option<usize>,
     env: Env<'_>,
     host: &Host,
 ) -> Vec<(&'a Arg, OsString, Source)> {
     let place = if host.in_container { Source::Container } else { Source::Default };
-    let threads = threads.unwrap_or_else(|| host.threads());
+    let develops = purpose == Purpose::Develop;
+    let threads = threads.unwrap_or_else(|| if develops { dev_defaults::THREADS } else { host.threads() });
     let queue = sizing::queue_size(threads);
     let decide = |arg: &'a Arg| {
         let (value, source) = match arg.get_id().as_str() {
+            id if develops && let Some(value) = dev_default(id) => (value.into(), Source::Default),
             "bind" => (host.bind().to_string().into(), place.clone()),
             "admin_bind" => (host.admin_bind().to_string().into(), place.clone()),
             "threads" => (host.threads().to_string().into(), place.clone()),
@@ -236,8 +277,9 @@ fn root(dir: PathBuf) -> Mount {
     Mount { url: ROOT.to_owned(), dir }
 }
 
-fn settings(options: Options, chdir: Option<PathBuf>, variables: Variables, host: &Host) -> Settings {
-    let Options { serve, static_files, limits, edge, life, logs } = options;
+fn settings(purpose: Purpose, options: Options, chdir: Option<PathBuf>, variables: Variables, host: &Host) -> Settings {
+    let Options { serve, static_files, limits, edge, life, logs, dev } = options;
+    let develops = purpose == Purpose::Develop;
     Settings {
         serve: Serve {
             target: serve.target,
@@ -288,8 +330,10 @@ fn settings(options: Options, chdir: Option<PathBuf>, variables: Variables, host
             format: logs.log_format,
             access: logs.access_log,
             access_format: logs.access_logformat,
+            brief: develops && logs.log_format == LogFormat::Text,
             slow_request: unless_zero(logs.slow_request),
         },
+        dev: develops.then_some(Dev { reload: dev.reload, extra_files: dev.reload_extra_file, open: dev.open }),
     }
 }
 
@@ -300,7 +344,7 @@ fn unless_zero(limit: Duration) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::settings::{AdminBind, Bind, LogFormat};
+    use super::super::settings::{AdminBind, Bind};
     use super::super::trusted::Trusted;
     use super::super::values::MIB;
     use super::*;
@@ -321,7 +365,7 @@ mod tests {
     fn run_on(host: &Host, args: &[&str], vars: &[(&str, &str)]) -> Result<Resolved, StartError> {
         let args: Vec<OsString> = args.iter().map(OsString::from).collect();
         let env = |name: &str| vars.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value));
-        resolve(&args, &env, host)
+        resolve(Purpose::Serve, &args, &env, host)
     }
 
     fn run(file: &str, args: &[&str], vars: &[(&str, &str)]) -> Result<Resolved, StartError> {
@@ -369,7 +413,10 @@ mod tests {
         assert_eq!(settings.life.graceful_timeout, Duration::from_secs(25));
         let slow_request = Some(Duration::from_secs(10));
         let (level, format) = (tracing::Level::INFO, LogFormat::Text);
-        assert_eq!(settings.logs, Logs { level, format, access: true, access_format: None, slow_request });
+        assert_eq!(
+            settings.logs,
+            Logs { level, format, access: true, access_format: None, brief: false, slow_request }
+        );
         assert_eq!(shown(&resolved, "temp-dir"), "/var/tmp (env TMPDIR)");
         assert_eq!(shown(&resolved, "venv"), "none (default)");
         assert_eq!(

@@ -29,6 +29,8 @@ pub struct Settings {
     pub life: Life,
     /// What is written, and how.
     pub logs: Logs,
+    /// What `monopod dev` does besides; `None`: this is another command.
+    pub dev: Option<Dev>,
 }
 
 /// What to run and where to listen.
@@ -220,8 +222,21 @@ pub struct Logs {
     pub access: bool,
     /// What that line is, where it is not a record like all others (`--access-logformat`).
     pub access_format: Option<AccessFormat>,
+    /// Whether that line, and all others, are for whoever works on the application (`monopod dev`).
+    pub brief: bool,
     /// How long a request may be in the application before its stack is told (`--slow-request`); `None`: for ever.
     pub slow_request: Option<Duration>,
+}
+
+/// What `monopod dev` does besides serving.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dev {
+    /// Whether the application runs in a process of its own, which a change replaces (`--reload`).
+    pub reload: bool,
+    /// Files and patterns of files that are not the application's and count as if they were (`--reload-extra-file`).
+    pub extra_files: Vec<String>,
+    /// Whether a browser is to be opened (`--open`).
+    pub open: bool,
 }
 
 /// The form of a log line.

@@ -118,7 +118,7 @@ impl Layers {
         Ok(())
     }
 
-    /// Offers what platforms set: `PORT` as `--bind 0.0.0.0:$PORT`, `WEB_CONCURRENCY` as `--workers`, and gunicorn's own
+    /// Offers what platforms set: `PORT` as `--bind HOST:$PORT`, `WEB_CONCURRENCY` as `--workers`, and gunicorn's own
     /// `FORWARDED_ALLOW_IPS`. They are not the operator's words, so they are looked at only where neither flag nor
     /// `MONOPOD_…` spoke (`typed` tells of flags).
     ///
@@ -128,6 +128,7 @@ impl Layers {
         &mut self,
         command: &clap::Command,
         env: Env<'_>,
+        host: &str,
         typed: &dyn Fn(&str) -> bool,
     ) -> Result<(), StartError> {
         for arg in options::settable(command) {
@@ -137,7 +138,7 @@ impl Layers {
             let values = if id == "bind" {
                 let port = values::whole(0_u16, u16::MAX)(&value.to_string_lossy());
                 let port = port.map_err(|reason| StartError::config(format!("{name} {reason}.")))?;
-                vec![format!("0.0.0.0:{port}").into()]
+                vec![format!("{host}:{port}").into()]
             } else {
                 items(arg, value)
             };

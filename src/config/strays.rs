@@ -13,6 +13,9 @@ use super::sources::{Env, lookup};
 /// What all our variables begin with.
 pub const PREFIX: &str = "MONOPOD_";
 
+/// What `monopod dev` tells the process it starts; nobody else's to set.
+pub const DEV_LINK: &str = "MONOPOD_DEV_LINK";
+
 /// Refuses the first of `names` that is set and neither a setting's nor Kubernetes'.
 ///
 /// # Errors
@@ -25,7 +28,7 @@ pub fn refuse<'a>(
     for name in names.filter(|name| name.starts_with(PREFIX)) {
         let Some(value) = lookup(env, name) else { continue };
         let is_known = options::settable(command).any(|arg| options::env_name(arg) == *name);
-        if is_known || is_service_link(name, &value.to_string_lossy()) {
+        if is_known || name == DEV_LINK || is_service_link(name, &value.to_string_lossy()) {
             continue;
         }
         let key = name[PREFIX.len()..].to_ascii_lowercase().replace('_', "-");

@@ -146,6 +146,17 @@ pub fn target(text: &str) -> Result<String, String> {
     }
 }
 
+/// A file, or a pattern of files.
+///
+/// # Errors
+/// Nothing, or what is no pattern.
+pub fn file_pattern(text: &str) -> Result<String, String> {
+    match glob::Pattern::new(text) {
+        Ok(_) if !text.trim().is_empty() => Ok(text.to_owned()),
+        _ => Err(wants("a file or a pattern such as `content/**/*.md`", text)),
+    }
+}
+
 /// A log level; gunicorn's `warning` and `critical` count as `warn` and `error`.
 ///
 /// # Errors

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -33,12 +33,43 @@ impl Listener {
         }
     }
 
+    /// Another descriptor of the same socket, which leaves the path to this one.
+    ///
+    /// # Errors
+    /// `EMFILE` at the limit of descriptors.
+    pub fn share(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Tcp { listener, local } => Self::Tcp { listener: listener.try_clone()?, local: *local },
+            Self::Unix { listener, path, .. } => {
+                Self::Unix { listener: listener.try_clone()?, path: path.clone(), own: None }
+            }
+        })
+    }
+
+    /// Where it is, unless it is a path.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp { local, .. } => Some(*local),
+            Self::Unix { .. } => None,
+        }
+    }
+
     /// Takes the path's removal over from the listener.
     #[must_use]
     pub fn take_file(&mut self) -> Option<SocketFile> {
         match self {
             Self::Unix { own, .. } => own.take(),
             Self::Tcp { .. } => None,
+        }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp { listener, .. } => listener.as_fd(),
+            Self::Unix { listener, .. } => listener.as_fd(),
         }
     }
 }
@@ -82,15 +113,24 @@ impl From<Unbound> for StartError {
 /// # Errors
 /// [`Unbound`] (69, unavailable) naming the address and what to do.
 pub fn bind(bind: &Bind, option: &str, backlog: u32) -> Result<Vec<Listener>, Unbound> {
-    let bound = match bind {
+    open(bind, backlog).map_err(|source| Unbound { sentence: sentence(bind, option, &source), source })
+}
+
+/// As [`bind`], for those who have words of their own.
+///
+/// # Errors
+/// What the system says.
+pub fn open(bind: &Bind, backlog: u32) -> io::Result<Vec<Listener>> {
+    match bind {
         Bind::Tcp(host, port) => tcp(host, *port, backlog),
         Bind::Unix(path) => unix(path, backlog).map(|listener| vec![listener]),
         Bind::Fd(number) => inherited(*number).map(|listener| vec![listener]),
-    };
-    bound.map_err(|source| Unbound { sentence: sentence(bind, option, &source), source })
+    }
 }
 
-fn sentence(bind: &Bind, option: &str, error: &io::Error) -> String {
+/// What to tell of an `error` of [`open`].
+#[must_use]
+pub fn sentence(bind: &Bind, option: &str, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
             format!("{bind} is in use by another process: stop it or choose another address with {option}")

@@ -40,9 +40,7 @@ fn is_alone() -> bool {
 
 /// Starts the command as it was typed, and is its init.
 fn start_again(py: Python<'_>) -> PyResult<()> {
-    let sys = py.import("sys")?;
-    let python: OsString = sys.getattr("executable")?.extract()?;
-    let typed: Vec<OsString> = sys.getattr("orig_argv")?.extract()?;
+    let (python, typed) = typed(py)?;
     let Some((name, arguments)) = typed.split_first() else {
         return Err(PyRuntimeError::new_err("sys.orig_argv is empty: run monopod by its command"));
     };
@@ -51,6 +49,15 @@ fn start_again(py: Python<'_>) -> PyResult<()> {
     command.arg0(name).args(arguments);
     let child = start_isolated(command)?;
     py.detach(|| init::reap_until_end_of(child))
+}
+
+/// The interpreter, and the words that it was started with, its own options included.
+///
+/// # Errors
+/// What Python raised.
+pub fn typed(py: Python<'_>) -> PyResult<(OsString, Vec<OsString>)> {
+    let sys = py.import("sys")?;
+    Ok((sys.getattr("executable")?.extract()?, sys.getattr("orig_argv")?.extract()?))
 }
 
 fn start_isolated(mut command: Command) -> io::Result<i32> {

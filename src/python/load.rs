@@ -18,6 +18,30 @@ pub struct Loaded {
     pub name: String,
 }
 
+/// Why there is no application.
+pub struct LoadError {
+    pub error: StartError,
+    /// What the application raised, which nobody has seen yet.
+    pub exception: Option<PyErr>,
+}
+
+impl LoadError {
+    /// The sentence, once the traceback is on stderr.
+    #[must_use]
+    pub fn told(self, py: Python<'_>) -> StartError {
+        if let Some(exception) = self.exception {
+            exception.display(py);
+        }
+        self.error
+    }
+}
+
+impl From<StartError> for LoadError {
+    fn from(error: StartError) -> Self {
+        Self { error, exception: None }
+    }
+}
+
 /// Where in the module the callable is.
 #[derive(Debug, PartialEq, Eq)]
 enum Attribute {
@@ -44,9 +68,9 @@ enum Module {
 /// Loads `target`, or finds the application in `cwd`.
 ///
 /// # Errors
-/// `StartError` with a sentence; for an exception inside the application its traceback is on stderr by then.
-pub fn load(py: Python<'_>, target: Option<&str>, cwd: &Path) -> Result<Loaded, StartError> {
-    prepend_sys_path(py, cwd).map_err(|error| printed(py, &error, "sys.path could not be changed"))?;
+/// A sentence, and the exception where the application raised one.
+pub fn load(py: Python<'_>, target: Option<&str>, cwd: &Path) -> Result<Loaded, LoadError> {
+    prepend_sys_path(py, cwd).map_err(|error| raised(error, "sys.path could not be changed"))?;
     if let Some(text) = target {
         return resolve(py, &parse(text)?, cwd);
     }
@@ -62,10 +86,10 @@ pub fn load(py: Python<'_>, target: Option<&str>, cwd: &Path) -> Result<Loaded, 
             return resolve(py, &Target { module: Module::File(name.into()), attribute: Attribute::Usual }, cwd);
         }
     }
-    Err(StartError::usage(format!(
+    Err(LoadError::from(StartError::usage(format!(
         "no application found in {}: name it, as in `monopod package.module:app`, or run where manage.py, app.py or wsgi.py is (--chdir DIR)",
         cwd.display()
-    )))
+    ))))
 }
 
 /// Loads what `--ready-hook` names.
@@ -78,7 +102,8 @@ pub fn ready_hook(py: Python<'_>, text: &str, cwd: &Path) -> Result<Py<PyAny>, S
         return Err(StartError::usage(format!("--ready-hook wants module:callable, not {text}")));
     };
     let hook = import(py, name, cwd).and_then(|module| find(py, &module, name, attribute));
-    let hook = hook.map_err(|error| StartError::software(format!("--ready-hook {text} cannot be loaded: {error}")))?;
+    let hook = hook
+        .map_err(|error| StartError::software(format!("--ready-hook {text} cannot be loaded: {}", error.told(py))))?;
     if !hook.is_callable() || is_coroutine_function(&hook) {
         return Err(StartError::software(format!("{text} is no plain function: check --ready-hook")));
     }
@@ -122,19 +147,19 @@ fn identifier(name: &str, target: &str) -> Result<String, StartError> {
     )))
 }
 
-fn resolve(py: Python<'_>, target: &Target, cwd: &Path) -> Result<Loaded, StartError> {
+fn resolve(py: Python<'_>, target: &Target, cwd: &Path) -> Result<Loaded, LoadError> {
     let name = match &target.module {
         Module::Dotted(name) => name.clone(),
         Module::File(path) => module_of_file(py, &cwd.join(path))?,
     };
     let module = import(py, &name, cwd)?;
     let (callable, attribute) = match &target.attribute {
-        Attribute::Usual => usual(py, &module, &name)?,
+        Attribute::Usual => usual(&module, &name)?,
         Attribute::Named(attribute) => (find(py, &module, &name, attribute)?, attribute.clone()),
         Attribute::Factory(factory) => {
             let made = find(py, &module, &name, factory)?.call0();
             let what = format!("{name}:{factory}() raised while it made the application");
-            (made.map_err(|error| printed(py, &error, &what))?, format!("{factory}()"))
+            (made.map_err(|error| raised(error, &what))?, format!("{factory}()"))
         }
     };
     let name = format!("{name}:{attribute}");
@@ -143,10 +168,10 @@ fn resolve(py: Python<'_>, target: &Target, cwd: &Path) -> Result<Loaded, StartE
 }
 
 /// Puts the directory a file's top package lies in on `sys.path`; returns the module's dotted name.
-fn module_of_file(py: Python<'_>, path: &Path) -> Result<String, StartError> {
+fn module_of_file(py: Python<'_>, path: &Path) -> Result<String, LoadError> {
     let path = if path.extension().is_none() { path.with_extension("py") } else { path.to_owned() };
     if !path.is_file() {
-        return Err(StartError::usage(format!("there is no file {}: check TARGET and --chdir", path.display())));
+        return Err(StartError::usage(format!("there is no file {}: check TARGET and --chdir", path.display())).into());
     }
     let mut parts = vec![stem(&path)];
     let mut dir = path.parent().unwrap_or(Path::new("/"));
@@ -157,7 +182,7 @@ fn module_of_file(py: Python<'_>, path: &Path) -> Result<String, StartError> {
     if parts.first().is_some_and(|name| name == "__init__") {
         parts.remove(0);
     }
-    prepend_sys_path(py, dir).map_err(|error| printed(py, &error, "sys.path could not be changed"))?;
+    prepend_sys_path(py, dir).map_err(|error| raised(error, "sys.path could not be changed"))?;
     parts.reverse();
     Ok(parts.join("."))
 }
@@ -176,7 +201,7 @@ fn prepend_sys_path(py: Python<'_>, dir: &Path) -> PyResult<()> {
     Ok(())
 }
 
-fn import<'py>(py: Python<'py>, name: &str, cwd: &Path) -> Result<Bound<'py, PyAny>, StartError> {
+fn import<'py>(py: Python<'py>, name: &str, cwd: &Path) -> Result<Bound<'py, PyAny>, LoadError> {
     py.import(name).map(Bound::into_any).map_err(|error| {
         // The module itself (or a package above it) is missing, as against one that it imports.
         let missing = error.is_instance_of::<PyModuleNotFoundError>(py)
@@ -193,7 +218,7 @@ fn import<'py>(py: Python<'py>, name: &str, cwd: &Path) -> Result<Bound<'py, PyA
         } else {
             format!("importing {name} failed: mend what the traceback above says")
         };
-        printed(py, &error, &sentence)
+        raised(error, &sentence)
     })
 }
 
@@ -202,14 +227,15 @@ fn find<'py>(
     module: &Bound<'py, PyAny>,
     name: &str,
     attribute: &str,
-) -> Result<Bound<'py, PyAny>, StartError> {
+) -> Result<Bound<'py, PyAny>, LoadError> {
     let mut found = module.clone();
     for part in attribute.split('.') {
         found = found.getattr(part).map_err(|error| {
             if error.is_instance_of::<PyAttributeError>(py) {
                 StartError::software(format!("module {name} has no {attribute}: check what follows `:` in TARGET"))
+                    .into()
             } else {
-                printed(py, &error, &format!("reading {name}:{attribute} failed"))
+                raised(error, &format!("reading {name}:{attribute} failed"))
             }
         })?;
     }
@@ -217,11 +243,7 @@ fn find<'py>(
 }
 
 /// `application`, `app`, then Flask's factories `create_app` and `make_app`.
-fn usual<'py>(
-    py: Python<'py>,
-    module: &Bound<'py, PyAny>,
-    name: &str,
-) -> Result<(Bound<'py, PyAny>, String), StartError> {
+fn usual<'py>(module: &Bound<'py, PyAny>, name: &str) -> Result<(Bound<'py, PyAny>, String), LoadError> {
     for attribute in ["application", "app"] {
         if let Ok(Some(found)) = module.getattr_opt(attribute)
             && found.is_callable()
@@ -233,15 +255,15 @@ fn usual<'py>(
         if let Ok(Some(found)) = module.getattr_opt(factory)
             && found.is_callable()
         {
-            let made = found.call0().map_err(|error| {
-                printed(py, &error, &format!("{name}:{factory}() raised while it made the application"))
-            })?;
+            let made = found
+                .call0()
+                .map_err(|error| raised(error, &format!("{name}:{factory}() raised while it made the application")))?;
             return Ok((made, format!("{factory}()")));
         }
     }
-    Err(StartError::software(format!(
+    Err(LoadError::from(StartError::software(format!(
         "module {name} has neither `application` nor `app`: name the callable, as in `{name}:callable`"
-    )))
+    ))))
 }
 
 /// Refuses an application that has replaced `threading`: its threads are greenlets of one thread, and the pool would
@@ -300,23 +322,22 @@ fn is_coroutine_function(callable: &Bound<'_, PyAny>) -> bool {
 }
 
 /// A Django project by DJANGO_SETTINGS_MODULE or manage.py: its WSGI_APPLICATION, else Django's own.
-fn find_django(py: Python<'_>, cwd: &Path) -> Result<Option<Loaded>, StartError> {
+fn find_django(py: Python<'_>, cwd: &Path) -> Result<Option<Loaded>, LoadError> {
     let named = std::env::var("DJANGO_SETTINGS_MODULE").ok().filter(|name| !name.trim().is_empty());
     if named.is_none() {
         let Some(settings) = settings_in_manage_py(cwd) else { return Ok(None) };
         let set = py.import("os").and_then(|os| os.getattr("environ")?.set_item("DJANGO_SETTINGS_MODULE", settings));
-        set.map_err(|error| printed(py, &error, "DJANGO_SETTINGS_MODULE could not be set"))?;
+        set.map_err(|error| raised(error, "DJANGO_SETTINGS_MODULE could not be set"))?;
     }
     let settings = import(py, "django.conf", cwd)?;
     let wsgi = settings.getattr("settings").and_then(|settings| settings.getattr("WSGI_APPLICATION"));
-    let wsgi = wsgi.map_err(|error| {
-        printed(py, &error, "Django's settings cannot be loaded: mend what the traceback above says")
-    })?;
+    let wsgi =
+        wsgi.map_err(|error| raised(error, "Django's settings cannot be loaded: mend what the traceback above says"))?;
     let Ok(path) = wsgi.cast::<PyString>() else {
         let module = import(py, "django.core.wsgi", cwd)?;
         let made = module.call_method0("get_wsgi_application");
         let callable =
-            made.map_err(|error| printed(py, &error, "Django cannot start: mend what the traceback above says"))?;
+            made.map_err(|error| raised(error, "Django cannot start: mend what the traceback above says"))?;
         return Ok(Some(Loaded {
             callable: callable.unbind(),
             name: "django.core.wsgi:get_wsgi_application()".into(),
@@ -324,9 +345,9 @@ fn find_django(py: Python<'_>, cwd: &Path) -> Result<Option<Loaded>, StartError>
     };
     let path = path.to_string();
     let Some((module, attribute)) = path.rsplit_once('.') else {
-        return Err(StartError::config(format!(
+        return Err(LoadError::from(StartError::config(format!(
             "WSGI_APPLICATION is {path:?}, which is not a dotted path to a callable"
-        )));
+        ))));
     };
     let target = Target { module: Module::Dotted(module.into()), attribute: Attribute::Named(attribute.into()) };
     resolve(py, &target, cwd).map(Some)
@@ -340,10 +361,9 @@ fn settings_in_manage_py(cwd: &Path) -> Option<String> {
     (!quoted.is_empty() && !quoted.contains(char::is_whitespace)).then(|| quoted.to_owned())
 }
 
-/// Prints the traceback and makes the sentence.
-fn printed(py: Python<'_>, error: &PyErr, sentence: &str) -> StartError {
-    error.display(py);
-    StartError::software(sentence)
+/// The sentence, and what the application raised.
+fn raised(exception: PyErr, sentence: &str) -> LoadError {
+    LoadError { error: StartError::software(sentence), exception: Some(exception) }
 }
 
 #[cfg(test)]

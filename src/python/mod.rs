@@ -4,13 +4,16 @@
 //! this room knows nothing of WSGI.
 
 pub mod crew;
+pub mod debugging;
 pub mod embed;
+pub mod failure;
 pub mod fork;
 pub mod framework;
 pub mod interrupt;
 pub mod lender;
 pub mod load;
 pub mod logging;
+pub mod modules;
 pub mod pace;
 pub mod pool;
 pub mod ready_hook;

@@ -6,14 +6,17 @@
 
 use pyo3::prelude::*;
 
+use crate::config::strays::DEV_LINK;
 use crate::config::variables::Variables;
 
-/// Sets all of them; what was there under the same name is replaced.
+/// Sets all of them; what was there under the same name is replaced. What is between a supervisor and this process is not
+/// the application's, nor that of processes it starts.
 ///
 /// # Errors
 /// What Python raised.
 pub fn export(py: Python<'_>, variables: &Variables) -> PyResult<()> {
     let environ = py.import("os")?.getattr("environ")?;
+    environ.call_method1("pop", (DEV_LINK, py.None()))?;
     for variable in variables.iter() {
         environ.set_item(&variable.name, &variable.value)?;
     }

@@ -39,8 +39,9 @@ pub const SIGTERM: &str = "SIGTERM";
 
 /// What stops the server.
 pub enum Stops {
-    /// The signals of a process that is the server's own.
-    Signals { terminate: Signal, interrupt: Signal, quit: Signal },
+    /// The signals of a process that is the server's own; SIGINT is the supervisor's where there is one, as a terminal
+    /// sends it to both.
+    Signals { terminate: Signal, interrupt: Signal, quit: Signal, is_supervised: bool },
     /// Whoever holds the server in a program.
     Holder { asks: Receiver<Ask>, within: Option<Duration>, is_gone: bool },
 }
@@ -60,7 +61,7 @@ impl Stops {
     ///
     /// # Errors
     /// What `sigaction(2)` says.
-    pub fn take_signals() -> io::Result<Self> {
+    pub fn take_signals(is_supervised: bool) -> io::Result<Self> {
         for signal in undo_handlers()? {
             tracing::info!(
                 signal,
@@ -71,6 +72,7 @@ impl Stops {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             quit: signal(SignalKind::quit())?,
+            is_supervised,
         })
     }
 
@@ -83,10 +85,12 @@ impl Stops {
     /// The name of the next.
     pub async fn next(&mut self) -> &'static str {
         match self {
-            Self::Signals { terminate, interrupt, quit } => tokio::select! {
-                _ = terminate.recv() => SIGTERM,
-                _ = interrupt.recv() => "SIGINT",
-                _ = quit.recv() => "SIGQUIT",
+            Self::Signals { terminate, interrupt, quit, is_supervised } => loop {
+                return tokio::select! {
+                    _ = terminate.recv() => SIGTERM,
+                    _ = interrupt.recv() => if *is_supervised { continue } else { "SIGINT" },
+                    _ = quit.recv() => "SIGQUIT",
+                };
             },
             // Nobody is there to insist.
             Self::Holder { is_gone: true, .. } => std::future::pending().await,

@@ -24,9 +24,10 @@ use crate::app::backend::Backend;
 use crate::app::queue::Queue;
 use crate::app::service::App;
 use crate::config::settings::Settings;
+use crate::dev::link::{self, Link, Message};
 use crate::exchange::request::BodyLimits;
 use crate::exchange::{Client, Crew, Replies, RequestIds, Spool};
-use crate::net::accept::{self, Serve};
+use crate::net::accept::{self, Rest, Serve};
 use crate::net::conn;
 use crate::net::guard::HeadLimits;
 use crate::net::listen::Listener;
@@ -58,6 +59,8 @@ pub struct Wiring {
     pub follow: Follow,
     pub admin: Admin,
     pub access_log: Option<AccessLog>,
+    /// To the supervisor of `monopod dev`, if one has started this process.
+    pub link: Option<Link>,
     pub admin_listeners: Vec<Listener>,
     /// Unix sockets to remove if the start is broken off.
     pub socket_files: Vec<PathBuf>,
@@ -71,6 +74,8 @@ pub struct Ready {
     pub static_files: StaticFiles,
     /// The line that tells the operator, and the tests, that the server is ready.
     pub line: String,
+    /// The same for the supervisor.
+    pub word: Option<link::Ready>,
 }
 
 /// What the main thread and the IO thread tell each other.
@@ -145,7 +150,7 @@ fn runtime() -> io::Result<runtime::Runtime> {
 
 async fn live(mut wiring: Wiring, line: Line) {
     let Line { started, ready, ended: tell_ended, flush } = line;
-    let mut stops = match Stops::take_signals() {
+    let mut stops = match Stops::take_signals(wiring.link.is_some()) {
         Ok(stops) => stops,
         Err(error) => return drop(started.send(Err(error))),
     };
@@ -153,6 +158,9 @@ async fn live(mut wiring: Wiring, line: Line) {
         return drop(started.send(Err(error)));
     }
     wiring.admin.open(std::mem::take(&mut wiring.admin_listeners));
+    if let Some(link) = &wiring.link {
+        link.tell(&Message::Hello);
+    }
     drop(started.send(Ok(())));
     let ready = tokio::select! {
         ready = ready => ready,
@@ -177,7 +185,7 @@ async fn live(mut wiring: Wiring, line: Line) {
 
 /// Serves until a signal comes and the drain that it begins has ended; how, and when the signal came.
 async fn serve(wiring: Wiring, ready: Ready, stops: &mut Stops) -> io::Result<(Ended, Instant)> {
-    let Ready { listeners, static_files, line } = ready;
+    let Ready { listeners, static_files, line, word } = ready;
     let limits = &wiring.settings.limits;
     let front = Arc::new(Front {
         app: App {
@@ -214,6 +222,8 @@ async fn serve(wiring: Wiring, ready: Ready, stops: &mut Stops) -> io::Result<(E
 
     let connections = Arc::new(GracefulShutdown::new());
     let permits = Permits::new(wiring.settings.limits.max_connections);
+    // A supervisor has the same listeners, and gives them to the next process.
+    let rest = if wiring.link.is_some() { Rest::IsLeft } else { Rest::IsTaken };
     let mut accepting = Accepting::new();
     let (stop, stopped) = watch::channel(());
     for listener in listeners {
@@ -223,11 +233,17 @@ async fn serve(wiring: Wiring, ready: Ready, stops: &mut Stops) -> io::Result<(E
             edge: Edge::new(&wiring.settings),
         };
         let mut stopped = stopped.clone();
-        let stopped = async move { drop(stopped.changed().await) };
+        let stopped = async move {
+            drop(stopped.changed().await);
+            rest
+        };
         accepting.spawn(accept::accept(listener, Arc::clone(&permits), serve, stopped));
     }
     wiring.life.enter(Phase::Ready);
     tracing::info!("{line}");
+    if let (Some(link), Some(word)) = (&wiring.link, word) {
+        link.tell(&Message::Ready(word));
+    }
 
     let (name, failed) = tokio::select! {
         name = stops.next() => (Some(name), None),

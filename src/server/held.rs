@@ -144,8 +144,11 @@ impl Running {
         let end = Arc::new(End::default());
         let (tell_end, queued) = (Arc::clone(&end), records::dispatch(queued));
         let hook = at_exit(py, &asks, &end)?;
-        let life =
-            Life { wiring, ready: Ready { listeners, static_files, line: greeting }, stops: Stops::of_holder(asked) };
+        let life = Life {
+            wiring,
+            ready: Ready { listeners, static_files, line: greeting, word: None },
+            stops: Stops::of_holder(asked),
+        };
         let starts = (shared, application, manner);
         let desk = Desk { told, tell, waiting };
         let parts = Mutex::new(Some((life, starts, desk, queued, kept_files)));

@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod cut_off;
+mod develop;
 pub mod drain;
 pub mod front;
 pub mod healthcheck;
@@ -29,6 +30,7 @@ use pyo3::prelude::*;
 use crate::config::error::StartError;
 use crate::config::settings::Settings;
 use crate::config::{Report, Resolved, report};
+use crate::dev::link::{self, Link};
 use crate::net::listen::{self, Listener};
 use crate::python::framework::Sole;
 use crate::python::ready_hook::ReadyHook;
@@ -51,8 +53,13 @@ const THREADS_END: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// Why it did not start.
-pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartError> {
+pub fn serve(py: Python<'_>, resolved: &Resolved, supervisor: Option<&Link>) -> Result<Infallible, StartError> {
     let settings = &resolved.settings;
+    if let Some(link) = supervisor {
+        link.end_with_supervisor()
+            .map_err(|error| StartError::unavailable(format!("no thread for monopod dev: {error}")))?;
+    }
+    let develops = settings.dev.is_some();
     let flush = log::start(&settings.logs)
         .map_err(|error| StartError::unavailable(format!("the log cannot start: {error}; raise the pids limit")))?;
     for note in &resolved.notes {
@@ -86,7 +93,7 @@ pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
     let log = (flush.dropped(), flush.access(&settings.logs));
     let (wiring, shared) = wire(resolved, python_version(py), log, &tell);
     let hook = wiring.life.hook.clone();
-    let wiring = Wiring { admin_listeners, socket_files, admin_files, ..wiring };
+    let wiring = Wiring { link: supervisor.cloned(), admin_listeners, socket_files, admin_files, ..wiring };
     let (tell_ready, ready) = tokio::sync::oneshot::channel();
     let (tell_started, started) = mpsc::channel();
     let tell_ended = Box::new(move |ended| drop(tell.send(Told::Ended(ended))));
@@ -97,8 +104,13 @@ pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
         StartError::unavailable(format!("the IO thread cannot start: {error}; raise the pids limit"))
     })?;
 
-    let loaded = load_keeping_signals(py, settings)?;
-    let found = framework::found(py, &loaded.callable, &settings.serve.root_path, Sole::Yes);
+    if develops {
+        develop::prepare(py, settings)?;
+    }
+    let loaded = load_keeping_signals(py, settings, supervisor)?;
+    let mut found = framework::found(py, &loaded.callable, &settings.serve.root_path, Sole::Yes);
+    found.live |= develops;
+    let (loaded, pin) = if develops { develop::with_debugger(py, loaded, supervisor) } else { (loaded, None) };
     let static_settings = found.complete(&settings.static_files, resolved.is_named("max-age"));
     let static_files = py.detach(|| StaticFiles::open(&static_settings, &found, &headers, &settings.serve.root_path));
     let stands_back = is_core_shared() && !static_files.is_empty();
@@ -110,7 +122,8 @@ pub fn serve(py: Python<'_>, resolved: &Resolved) -> Result<Infallible, StartErr
     let asked_on = ask_ready_hook(py, hook)?;
 
     let line = ready_line(settings, &listeners, &loaded.name, &static_files);
-    let started = Ready { listeners, static_files, line };
+    let word = supervisor.map(|_| link::Ready { app: loaded.name.clone(), pin, mounts: mounts_shown(&static_files) });
+    let started = Ready { listeners, static_files, line, word };
     if tell_ready.send(started).is_err() {
         return Err(StartError::software("the IO thread ended before the server was ready; see the log above"));
     }
@@ -163,10 +176,15 @@ fn of_process(
 
 /// Imports the application. It may set handlers of its own for the server's signals, which would never run, as the main
 /// thread does not come back to Python: those are undone, and said.
-fn load_keeping_signals(py: Python<'_>, settings: &Settings) -> Result<load::Loaded, StartError> {
+fn load_keeping_signals(
+    py: Python<'_>,
+    settings: &Settings,
+    supervisor: Option<&Link>,
+) -> Result<load::Loaded, StartError> {
     let unreadable = |error: io::Error| StartError::software(format!("signal handlers cannot be read: {error}"));
     let ours = Dispositions::current().map_err(unreadable)?;
-    let loaded = load::load(py, settings.serve.target.as_deref(), &cwd()?)?;
+    let loaded = load::load(py, settings.serve.target.as_deref(), &cwd()?)
+        .map_err(|error| develop::tell_failure(py, supervisor, error))?;
     load::refuse_patched_threads(py)?;
     for signal in ours.restore().map_err(unreadable)? {
         tracing::warn!(
@@ -185,7 +203,7 @@ fn load_keeping_signals(py: Python<'_>, settings: &Settings) -> Result<load::Loa
 pub fn check(py: Python<'_>, resolved: &Resolved, report: Report) -> Result<Infallible, StartError> {
     let settings = &resolved.settings;
     let headers = HeadersFile::open(&settings.static_files)?;
-    let loaded = load_keeping_signals(py, settings)?;
+    let loaded = load_keeping_signals(py, settings, None)?;
     if let Some(hook) = &settings.life.ready_hook {
         load::ready_hook(py, hook, &cwd()?)?;
     }
@@ -267,4 +285,11 @@ fn ready_line(settings: &Settings, listeners: &[Listener], app: &str, static_fil
         settings.serve.threads,
         mounts.concat()
     )
+}
+
+/// The URLs of static files, for whoever works on the application.
+fn mounts_shown(static_files: &StaticFiles) -> String {
+    let mut urls: Vec<&str> = static_files.mounts().iter().map(|mount| mount.url.as_str()).collect();
+    urls.dedup();
+    urls.join(", ")
 }

@@ -114,6 +114,7 @@ pub fn wire(
         follow,
         admin,
         access_log,
+        link: None,
         admin_listeners: Vec::new(),
         socket_files: Vec::new(),
         admin_files: Vec::new(),

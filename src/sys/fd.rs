@@ -137,3 +137,24 @@ pub fn is_of_kernel(file: &File) -> io::Result<bool> {
     let kind = i64::from(rustix::fs::fstatfs(file)?.f_type);
     Ok(matches!(kind, PROC | SYS))
 }
+
+/// Has `exec` close descriptor `number`.
+///
+/// # Errors
+/// `EBADF` when no such descriptor is open.
+pub fn close_on_exec(number: i32) -> io::Result<()> {
+    if number < 0 {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    }
+    // SAFETY: the borrow lasts for this call; a number that is not open is answered by EBADF.
+    Ok(rustix::io::fcntl_setfd(unsafe { BorrowedFd::borrow_raw(number) }, rustix::io::FdFlags::CLOEXEC)?)
+}
+
+/// Closes descriptor `number`, which this process was started with and nothing in it owns.
+///
+/// # Errors
+/// `EBADF` when no such descriptor is open.
+pub fn close(number: i32) -> io::Result<()> {
+    // SAFETY: the kernel checks the number.
+    if unsafe { libc::close(number) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

@@ -21,6 +21,15 @@ impl LocalTime {
     }
 }
 
+impl LocalTime {
+    /// Hours, minutes and seconds.
+    #[must_use]
+    pub fn clock(&self) -> String {
+        let Self(time) = self;
+        format!("{:02}:{:02}:{:02}", time.tm_hour, time.tm_min, time.tm_sec)
+    }
+}
+
 impl fmt::Display for LocalTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(time) = self;

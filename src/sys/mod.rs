@@ -7,6 +7,7 @@ pub mod arena;
 pub mod cgroup;
 pub mod descriptors;
 pub mod fd;
+pub mod heir;
 pub mod init;
 pub mod local_time;
 pub mod process;

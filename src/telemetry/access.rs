@@ -13,6 +13,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::{HeaderName, HeaderValue, Version, header};
 use tracing::Level;
 
+use super::brief;
 use super::line::{Form, Json, Line};
 use super::log;
 use super::records::{Record, Take, Value};
@@ -58,6 +59,8 @@ pub struct Entry<'a> {
 pub struct AccessLog {
     out: Out,
     format: Option<AccessFormat>,
+    /// `monopod dev`.
+    is_brief: bool,
 }
 
 /// Where they go.
@@ -68,13 +71,13 @@ enum Out {
 
 impl AccessLog {
     pub(super) fn new(sink: Arc<Sink>, form: Form, logs: &Logs) -> Self {
-        Self { out: Out::Lines(sink, form), format: logs.access_format.clone() }
+        Self { out: Out::Lines(sink, form), format: logs.access_format.clone(), is_brief: logs.brief }
     }
 
     /// Records for `take`, if `logs` wants them.
     #[must_use]
     pub fn of_records(take: Arc<Take>, logs: &Logs) -> Option<Self> {
-        logs.access.then(|| Self { out: Out::Records(take), format: logs.access_format.clone() })
+        logs.access.then(|| Self { out: Out::Records(take), format: logs.access_format.clone(), is_brief: false })
     }
 
     /// The request headers that an [`Entry`] needs.
@@ -95,6 +98,7 @@ impl AccessLog {
         match &self.out {
             Out::Lines(sink, form) => log::write(sink, |out| match &self.format {
                 Some(format) => formatted(out, format, entry),
+                None if self.is_brief => brief::record(out, form.color, entry),
                 None => record(Line::begin(out, *form, Level::INFO, ACCESS), entry),
             }),
             Out::Records(take) => take(of_program(self.format.as_ref(), entry)),

@@ -105,6 +105,8 @@ pub fn start(logs: &Logs) -> io::Result<Flush> {
     });
     let sink = Sink::start(1, Arc::clone(&gates[0]), tell)?;
     let filter = Targets::new().with_default(others(logs.level)).with_target("monopod", logs.level);
+    // Whoever works on the application sees its processes come and go by other words.
+    let filter = if logs.brief { filter.with_target("monopod::server", logs.level.min(Level::WARN)) } else { filter };
     let layer = Lines { sink: Arc::clone(&sink), form }.with_filter(filter);
     drop(tracing_subscriber::registry().with(layer).try_init());
     Ok(Flush(Arc::new(Started { sink, form, gates })))

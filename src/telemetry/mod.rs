@@ -2,6 +2,7 @@
 //! who typed the command.
 
 pub mod access;
+mod brief;
 pub mod console;
 pub mod exposition;
 pub mod gate;

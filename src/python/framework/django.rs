@@ -104,6 +104,30 @@ fn finders(py: Python<'_>, settings: &Bound<'_, PyAny>, url: &str, root_path: &s
     Ok(())
 }
 
+/// Those of all engines: `DIRS`, those of the apps, and of loaders that have others.
+pub fn template_dirs(py: Python<'_>, dirs: &mut Vec<PathBuf>) -> PyResult<()> {
+    let Some(conf) = imported(py, "django.conf")? else { return Ok(()) };
+    if !conf.getattr("settings")?.getattr("configured")?.is_truthy()? {
+        return Ok(());
+    }
+    let engines = py.import("django.template")?.getattr("engines")?.call_method0("all")?;
+    for engine in engines.try_iter()? {
+        let engine = engine?;
+        for dir in engine.getattr("template_dirs")?.try_iter()? {
+            dirs.push(text(&dir?)?.into());
+        }
+        // Only Django's own engine has loaders.
+        let Some(engine) = engine.getattr_opt("engine")? else { continue };
+        for loader in engine.getattr("template_loaders")?.try_iter()? {
+            let Some(get_dirs) = loader?.getattr_opt("get_dirs")? else { continue };
+            for dir in get_dirs.call0()?.try_iter()? {
+                dirs.push(text(&dir?)?.into());
+            }
+        }
+    }
+    Ok(())
+}
+
 /// A setting may be a `Path` or a lazy string.
 fn text(value: &Bound<'_, PyAny>) -> PyResult<String> {
     value.str()?.extract()

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 use super::{imported, mount};
 use crate::config::found::Found;
@@ -10,11 +11,47 @@ use crate::config::found::Found;
 /// How the rule of a static folder ends.
 const FILES: &str = "/<path:filename>";
 
+/// `app` in Werkzeug's debugger, console included, and the PIN that the console asks for; `None`: it is no Flask
+/// application in debug mode.
+pub fn debugged(app: &Bound<'_, PyAny>) -> PyResult<Option<(Py<PyAny>, Option<String>)>> {
+    if !is_flask(app)? || !app.getattr("debug")?.is_truthy()? {
+        return Ok(None);
+    }
+    let py = app.py();
+    let options = PyDict::new(py);
+    options.set_item("evalex", true)?;
+    // It tells the PIN by a log that people may not see.
+    options.set_item("pin_logging", false)?;
+    let debugger = py.import("werkzeug.debug")?.getattr("DebuggedApplication")?;
+    let wrapped = debugger.call((app,), Some(&options))?;
+    let pin = wrapped.getattr("pin")?.extract()?;
+    Ok(Some((wrapped.unbind(), pin)))
+}
+
+/// Those of the application and of its blueprints.
+pub fn template_dirs(app: &Bound<'_, PyAny>, dirs: &mut Vec<PathBuf>) -> PyResult<()> {
+    if !is_flask(app)? {
+        return Ok(());
+    }
+    let blueprints = app.getattr("blueprints")?.call_method0("values")?;
+    for owner in std::iter::once(Ok(app.clone())).chain(blueprints.try_iter()?) {
+        let loader = owner?.getattr("jinja_loader")?;
+        let Some(paths) = loader.getattr_opt("searchpath")? else { continue };
+        for dir in paths.try_iter()? {
+            dirs.push(dir?.str()?.extract()?);
+        }
+    }
+    Ok(())
+}
+
+fn is_flask(app: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let Some(flask) = imported(app.py(), "flask")? else { return Ok(false) };
+    app.is_instance(&flask.getattr("Flask")?)
+}
+
 /// Goes by the application's URL rules, as blueprints may be registered under any prefix, and within one another.
 pub fn look(app: &Bound<'_, PyAny>, root_path: &str, found: &mut Found) -> PyResult<()> {
-    let py = app.py();
-    let Some(flask) = imported(py, "flask")? else { return Ok(()) };
-    if !app.is_instance(&flask.getattr("Flask")?)? {
+    if !is_flask(app)? {
         return Ok(());
     }
     found.live |= app.getattr("debug")?.is_truthy()?;

@@ -3,7 +3,7 @@
 //! Reads attributes only; a framework that says nothing sensible is left alone.
 
 mod django;
-mod flask;
+pub(super) mod flask;
 
 use std::path::PathBuf;
 
@@ -36,6 +36,17 @@ pub fn found(py: Python<'_>, callable: &Py<PyAny>, root_path: &str, sole: Sole) 
         tracing::debug!(%error, "the framework does not say where its static files are");
     }
     found
+}
+
+/// The directories that the framework which was imported for `callable` has its templates in.
+#[must_use]
+pub fn template_dirs(py: Python<'_>, callable: &Py<PyAny>) -> Vec<PathBuf> {
+    let mut dirs = Vec::new();
+    let looked = [django::template_dirs(py, &mut dirs), flask::template_dirs(callable.bind(py), &mut dirs)];
+    for error in looked.into_iter().filter_map(Result::err) {
+        tracing::debug!(%error, "the framework does not say where its templates are");
+    }
+    dirs
 }
 
 /// A module that is imported already; never imports one.

@@ -1,0 +1,183 @@
+//! Answers in the application's place while it has none to give: every request gets the failure.
+//!
+//! `supervisor` opens it on the sockets that it keeps, and closes it before a new process comes. A page that waits for the
+//! end of its failure is held until then, so it need not ask again and again.
+
+use std::convert::Infallible;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::{Body, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::page::Page;
+use crate::exchange::Client;
+use crate::net::accept::{self, Rest, Serve};
+use crate::net::listen::Listener;
+use crate::net::permits::{Permit, Permits};
+use crate::python::failure::Failure;
+use crate::semantics::accept::wants_html;
+use crate::sys::random;
+
+/// Names the failure in answers, and in the question of a page that waits for its end.
+const FAILURE: HeaderName = HeaderName::from_static("x-monopod-failure");
+/// Connections at once.
+const CONNECTIONS: usize = 256;
+const HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// How much of a request's body is taken before the answer, and how long that may take: a client that still sends would
+/// not read it.
+const MOST_BODY: usize = 8 << 20;
+const BODY_WITHIN: Duration = Duration::from_secs(2);
+
+/// A failure that has a name.
+#[derive(Debug)]
+pub struct Named {
+    pub id: String,
+    pub failure: Failure,
+}
+
+/// What there is at the moment; `None`: an application.
+pub type Current = Option<Arc<Named>>;
+
+/// Answers, until it is closed.
+pub struct Answers {
+    loops: JoinSet<io::Result<()>>,
+    stop: watch::Sender<()>,
+}
+
+impl Answers {
+    /// Answers on `listeners` with what is `current`. Call within the runtime.
+    ///
+    /// # Errors
+    /// No descriptor is to be had.
+    pub fn open(listeners: &[Listener], current: &watch::Receiver<Current>, root: &Arc<PathBuf>) -> io::Result<Self> {
+        let permits = Permits::new(CONNECTIONS);
+        let (stop, stopped) = watch::channel(());
+        let mut loops = JoinSet::new();
+        for listener in listeners {
+            let serve = Connections { current: current.clone(), root: Arc::clone(root) };
+            let mut stopped = stopped.clone();
+            let stopped = async move {
+                drop(stopped.changed().await);
+                Rest::IsLeft
+            };
+            loops.spawn(accept::accept(listener.share()?, Arc::clone(&permits), serve, stopped));
+        }
+        Ok(Self { loops, stop })
+    }
+
+    /// Accepts nobody any more; who has been accepted gets an answer.
+    pub async fn close(mut self) {
+        drop(self.stop);
+        while self.loops.join_next().await.is_some() {}
+    }
+}
+
+#[derive(Clone)]
+struct Connections {
+    current: watch::Receiver<Current>,
+    root: Arc<PathBuf>,
+}
+
+impl Serve for Connections {
+    fn serve<S>(&self, stream: S, _: Client, permit: Permit)
+    where
+        S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
+    {
+        let (current, root) = (self.current.clone(), Arc::clone(&self.root));
+        let service = service_fn(move |request| answer(request, current.clone(), Arc::clone(&root)));
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_WITHIN)
+            .keep_alive(false)
+            .serve_connection(TokioIo::new(stream), service);
+        tokio::spawn(async move {
+            let _permit = permit;
+            drop(connection.await);
+        });
+    }
+}
+
+async fn answer(
+    mut request: Request<Incoming>,
+    mut current: watch::Receiver<Current>,
+    root: Arc<PathBuf>,
+) -> Result<Response<String>, Infallible> {
+    drop(timeout(BODY_WITHIN, take_body(request.body_mut())).await);
+    let waits_for = request.headers().get(FAILURE).and_then(|id| id.to_str().ok()).map(str::to_owned);
+    if let Some(id) = waits_for {
+        let is_over = |now: &Current| now.as_ref().is_none_or(|named| named.id != id);
+        drop(current.wait_for(is_over).await);
+    }
+    let now = current.borrow().clone();
+    Ok(match now {
+        Some(named) => failed(&request, &named, &root),
+        // Only who has waited can come here: the application answers the others.
+        None => plain(StatusCode::NO_CONTENT, String::new()),
+    })
+}
+
+fn failed(request: &Request<Incoming>, named: &Named, root: &PathBuf) -> Response<String> {
+    let page = Page { failure: &named.failure, id: &named.id, root };
+    let nonce = wants_html(request.headers()).then(nonce).flatten();
+    let mut response = if let Some(nonce) = nonce {
+        let mut response = plain(StatusCode::INTERNAL_SERVER_ERROR, page.html(request.method().as_str(), &nonce));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+        let policy = format!(
+            "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; connect-src 'self'; img-src data:; \
+             base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+        );
+        if let Ok(policy) = HeaderValue::from_str(&policy) {
+            headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+        }
+        response
+    } else {
+        plain(StatusCode::INTERNAL_SERVER_ERROR, page.text())
+    };
+    if let Ok(id) = HeaderValue::from_str(&named.id) {
+        response.headers_mut().insert(FAILURE, id);
+    }
+    if request.method() == Method::HEAD {
+        response.body_mut().clear();
+    }
+    response
+}
+
+fn plain(status: StatusCode, text: String) -> Response<String> {
+    let mut response = Response::new(text);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+async fn take_body(body: &mut Incoming) {
+    let mut taken = 0;
+    while taken < MOST_BODY
+        && let Some(Ok(frame)) = std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await
+    {
+        taken += frame.data_ref().map_or(0, bytes::Bytes::len);
+    }
+}
+
+/// Letters that nobody can guess.
+fn nonce() -> Option<String> {
+    let bytes = random::bytes::<16>().ok()?;
+    Some(format!("{:032x}", u128::from_ne_bytes(bytes)))
+}

@@ -1,0 +1,332 @@
+//! Which change of which file matters: the application's modules and templates, its settings, and what is named besides.
+//!
+//! `watch` asks it of every event. A file that is touched and says the same is no change; while there is no application to
+//! lose, every touch of a Python file of the project is one.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ffi::OsString;
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use glob::Pattern;
+
+use super::ignored::{is_ignored_directory, is_ignored_file, is_likely_template};
+
+/// What a file was when it was looked at last; `None`: not there.
+type State = Option<Content>;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Content {
+    Hash(blake3::Hash),
+    /// Of libraries: there are many, and they are not touched without reason.
+    Stamp(SystemTime, u64),
+}
+
+/// Everything that matters.
+pub struct Interest {
+    /// The working directory, in which the project lies.
+    root: PathBuf,
+    /// Files of modules, and of settings.
+    files: BTreeSet<PathBuf>,
+    /// The names that modules are imported by, without their packages.
+    names: HashSet<OsString>,
+    template_dirs: Vec<PathBuf>,
+    extra: Vec<Pattern>,
+    states: HashMap<PathBuf, State>,
+}
+
+impl Interest {
+    /// In a project at `root` these `settings` files, and what the `extra` patterns match.
+    #[must_use]
+    pub fn new(root: &Path, settings: impl IntoIterator<Item = PathBuf>, extra: &[String]) -> Self {
+        let pattern = |text: &String| Pattern::new(&root.join(text).to_string_lossy()).ok();
+        let mut interest = Self {
+            root: root.to_owned(),
+            files: BTreeSet::new(),
+            names: HashSet::new(),
+            template_dirs: Vec::new(),
+            extra: extra.iter().filter_map(pattern).collect(),
+            states: HashMap::new(),
+        };
+        for file in settings {
+            interest.learn(&file);
+            interest.files.insert(file);
+        }
+        interest
+    }
+
+    /// The application consists of these files as well, which it read after `since`. True: one was changed after that.
+    pub fn add_files(&mut self, files: Vec<PathBuf>, since: SystemTime) -> bool {
+        let mut is_late = false;
+        for file in files {
+            let of_package = file.file_stem().is_some_and(|stem| stem == "__init__");
+            let named = if of_package { file.parent().and_then(Path::file_name) } else { file.file_stem() };
+            self.names.extend(named.map(ToOwned::to_owned));
+            if !self.states.contains_key(&file) {
+                self.learn(&file);
+                is_late |= std::fs::metadata(&file).and_then(|found| found.modified()).is_ok_and(|time| time > since);
+            }
+            self.files.insert(file);
+        }
+        is_late
+    }
+
+    /// Its templates are in these directories.
+    pub fn set_template_dirs(&mut self, dirs: Vec<PathBuf>) {
+        self.template_dirs = dirs;
+    }
+
+    /// What `path` is by now, should it matter.
+    pub fn learn(&mut self, path: &Path) {
+        let state = self.look(path);
+        self.states.insert(path.to_owned(), state);
+    }
+
+    /// Whether `path` is something whose content counts.
+    #[must_use]
+    pub fn has(&self, path: &Path) -> bool {
+        self.files.contains(path) || self.is_extra(path) || self.is_template(path)
+    }
+
+    /// Whether what happened at `path` matters; without an application (`is_down`) more does.
+    pub fn is_changed(&mut self, path: &Path, is_down: bool) -> bool {
+        if self.has(path) {
+            return self.is_other(path) || is_down && path.exists();
+        }
+        if is_ignored_file(path) || self.is_in_ignored(path) {
+            return false;
+        }
+        let is_python = path.extension().is_some_and(|extension| extension == "py");
+        if is_python && path.starts_with(&self.root) {
+            // What is not imported yet counts when it may be what an import lacks, or would be found in place of another.
+            return is_down || self.is_shadow(path) && self.is_other(path);
+        }
+        // A directory that was renamed or removed takes its files along.
+        let below = (Bound::Excluded(path), Bound::Unbounded);
+        let inside: Vec<PathBuf> =
+            self.files.range::<Path, _>(below).take_while(|file| file.starts_with(path)).cloned().collect();
+        inside.iter().any(|file| self.is_other(file))
+    }
+
+    /// The directories that hold something that counts, outside of the project.
+    #[must_use]
+    pub fn outer_dirs(&self) -> BTreeSet<PathBuf> {
+        let dirs = self.files.iter().filter_map(|file| file.parent());
+        let patterns = self.extra.iter().map(|pattern| fixed_part(pattern.as_str()));
+        let beside = patterns.filter_map(|path| path.parent().map(Path::to_owned));
+        dirs.map(Path::to_owned).chain(beside).collect()
+    }
+
+    /// All trees whose files count, but for the project's own: those of templates and of patterns.
+    #[must_use]
+    pub fn trees(&self) -> Vec<PathBuf> {
+        let wild = self.extra.iter().map(|pattern| fixed_part(pattern.as_str())).filter(|dir| dir.is_dir());
+        self.template_dirs.iter().cloned().chain(wild).collect()
+    }
+
+    /// Whether it was looked at.
+    #[must_use]
+    pub fn knows(&self, path: &Path) -> bool {
+        self.states.contains_key(path)
+    }
+
+    /// All files whose content is known.
+    pub fn known(&self) -> impl Iterator<Item = &Path> {
+        self.states.keys().map(PathBuf::as_path)
+    }
+
+    /// The project's directory.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The path as people know it.
+    #[must_use]
+    pub fn shown<'a>(&self, path: &'a Path) -> &'a Path {
+        path.strip_prefix(&self.root).unwrap_or(path)
+    }
+
+    /// Whether the content is another than it was, which from now on it is.
+    fn is_other(&mut self, path: &Path) -> bool {
+        let now = self.look(path);
+        match self.states.insert(path.to_owned(), now.clone()) {
+            Some(before) => before != now,
+            // Nobody has seen it before.
+            None => now.is_some(),
+        }
+    }
+
+    fn is_shadow(&self, path: &Path) -> bool {
+        if self.states.contains_key(path) {
+            return false;
+        }
+        let of_package = path.file_stem().is_some_and(|stem| stem == "__init__");
+        let named = if of_package { path.parent().and_then(Path::file_name) } else { path.file_stem() };
+        named.is_some_and(|name| self.names.contains(name))
+    }
+
+    fn is_extra(&self, path: &Path) -> bool {
+        self.extra.iter().any(|pattern| pattern.matches_path(path))
+    }
+
+    fn is_template(&self, path: &Path) -> bool {
+        if is_ignored_file(path) {
+            return false;
+        }
+        let dir = self.template_dirs.iter().find(|dir| path.starts_with(dir));
+        match dir {
+            // Directories of templates in the project that no framework names.
+            None => {
+                let inner = path.strip_prefix(&self.root).ok().and_then(Path::parent);
+                is_likely_template(path)
+                    && inner.is_some_and(|dir| dir.iter().any(|name| name == "templates" || name == "jinja2"))
+                    && !self.is_in_ignored(path)
+            }
+            // Where the project itself is such a directory, the rest of it does not count.
+            Some(dir) if self.root.starts_with(dir) => is_likely_template(path) && !self.is_in_ignored(path),
+            Some(dir) => path != dir && !path.is_dir() && path.extension().is_none_or(|extension| extension != "py"),
+        }
+    }
+
+    /// Whether the path leads through a directory of the project that is not looked into.
+    fn is_in_ignored(&self, path: &Path) -> bool {
+        path.ancestors()
+            .skip(1)
+            .take_while(|dir| dir.starts_with(&self.root) && *dir != self.root)
+            .any(is_ignored_directory)
+    }
+
+    fn look(&self, path: &Path) -> State {
+        let found = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+        if path.starts_with(&self.root) && !self.is_in_ignored(path) {
+            return std::fs::read(path).ok().map(|bytes| Content::Hash(blake3::hash(&bytes)));
+        }
+        Some(Content::Stamp(found.modified().unwrap_or(SystemTime::UNIX_EPOCH), found.len()))
+    }
+}
+
+/// The path up to the first part that has a wildcard.
+fn fixed_part(pattern: &str) -> PathBuf {
+    Path::new(pattern).iter().take_while(|part| !part.to_string_lossy().contains(['*', '?', '['])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Project {
+        dir: tempfile::TempDir,
+        interest: Interest,
+    }
+
+    impl Project {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            for (name, text) in [("app.py", "1"), ("pkg/__init__.py", ""), ("pkg/views.py", "1"), ("other.py", "1")] {
+                put(&dir.path().join(name), text);
+            }
+            let mut interest = Interest::new(dir.path(), [dir.path().join(".env")], &["data/**/*.json".to_owned()]);
+            let files = ["app.py", "pkg/__init__.py", "pkg/views.py"].map(|name| dir.path().join(name));
+            interest.add_files(files.into(), SystemTime::now());
+            interest.add_files(vec!["/usr/lib/python3/json/__init__.py".into()], SystemTime::now());
+            interest.set_template_dirs(vec![dir.path().join("pages")]);
+            Self { dir, interest }
+        }
+
+        fn put(&mut self, name: &str, text: &str) -> bool {
+            put(&self.dir.path().join(name), text);
+            self.is_changed(name, false)
+        }
+
+        fn is_changed(&mut self, name: &str, is_down: bool) -> bool {
+            let path = self.dir.path().join(name);
+            self.interest.is_changed(&path, is_down)
+        }
+    }
+
+    fn put(path: &Path, text: &str) {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    #[test]
+    fn what_the_application_consists_of_counts_when_it_says_something_else() {
+        let mut project = Project::new();
+        assert!(!project.put("app.py", "1"), "touched");
+        assert!(project.put("app.py", "2"));
+        assert!(!project.put("app.py", "2"), "told already");
+        assert!(project.put(".env", "A=1"), "new");
+        assert!(project.put("pages/a.txt", "x"), "a template");
+        assert!(project.put("shop/templates/a.html", "x"), "a template by the name of its directory");
+        assert!(project.put("data/a/b.json", "x"), "named");
+        std::fs::remove_file(project.dir.path().join("pkg/views.py")).unwrap();
+        assert!(project.is_changed("pkg/views.py", false), "gone");
+    }
+
+    #[test]
+    fn other_files_do_not() {
+        let mut project = Project::new();
+        for name in [
+            "other.py",
+            "db.sqlite3",
+            "static/a.css",
+            "static/a.html",
+            "media/a.html",
+            "app.py~",
+            ".#app.py",
+            "4913",
+            "__pycache__/app.cpython-311.pyc",
+            "pages/x.html.swp",
+            "data/a.txt",
+            ".git/index",
+            "node_modules/json.py",
+            "media/templates/a.html",
+        ] {
+            assert!(!project.put(name, "x"), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_module_that_would_be_found_in_place_of_another_counts() {
+        let mut project = Project::new();
+        assert!(project.put("json.py", ""));
+        assert!(project.put("views/__init__.py", ""));
+    }
+
+    #[test]
+    fn a_directory_takes_its_files_along() {
+        let mut project = Project::new();
+        assert!(!project.is_changed("pkg", false));
+        std::fs::rename(project.dir.path().join("pkg"), project.dir.path().join("new")).unwrap();
+        assert!(project.is_changed("pkg", false));
+    }
+
+    #[test]
+    fn without_an_application_any_touch_of_python_counts() {
+        let mut project = Project::new();
+        for name in ["app.py", "other.py", "new.py"] {
+            put(&project.dir.path().join(name), "1");
+            assert!(project.is_changed(name, true), "{name}");
+        }
+        assert!(!project.is_changed("static/a.css", true));
+        assert!(!project.is_changed("node_modules/x.py", true));
+    }
+
+    #[test]
+    fn what_changed_before_it_was_known_is_told() {
+        let mut project = Project::new();
+        let file = project.dir.path().join("late.py");
+        put(&file, "1");
+        assert!(project.interest.add_files(vec![file], SystemTime::UNIX_EPOCH));
+    }
+
+    #[test]
+    fn where_the_project_is_a_directory_of_templates_only_templates_count() {
+        let mut project = Project::new();
+        project.interest.set_template_dirs(vec![project.dir.path().to_owned()]);
+        assert!(project.put("index.html", "x"));
+        assert!(!project.put("data.csv", "x"));
+    }
+}

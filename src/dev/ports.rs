@@ -1,0 +1,85 @@
+//! Binds what `monopod dev` listens on; of a port in use it tells the command with the next one that is free.
+
+use std::ffi::OsString;
+use std::io;
+use std::net::TcpListener;
+
+use crate::config::error::StartError;
+use crate::config::settings::{Bind, Serve};
+use crate::net::listen::{self, Listener};
+
+/// So many ports behind the one that is in use are tried.
+const TRIED: u16 = 100;
+
+/// Binds all of `serve`; `words` are those of the command line, with the program's name.
+///
+/// # Errors
+/// `StartError` (69) with what to do.
+pub fn bind_all(serve: &Serve, words: &[OsString]) -> Result<Vec<Listener>, StartError> {
+    let mut listeners = Vec::new();
+    for bind in &serve.bind {
+        match listen::open(bind, serve.backlog) {
+            Ok(bound) => listeners.extend(bound),
+            Err(error) => return Err(refusal(bind, &error, words)),
+        }
+    }
+    Ok(listeners)
+}
+
+fn refusal(bind: &Bind, error: &io::Error, words: &[OsString]) -> StartError {
+    let plain = || StartError::unavailable(listen::sentence(bind, "--bind", error));
+    let (Bind::Tcp(host, port), io::ErrorKind::AddrInUse) = (bind, error.kind()) else { return plain() };
+    let is_free = |port: &u16| TcpListener::bind((host.as_str(), *port)).is_ok();
+    let Some(free) = (port.saturating_add(1)..=port.saturating_add(TRIED)).find(is_free) else { return plain() };
+    let free = Bind::Tcp(host.clone(), free);
+    StartError::unavailable(format!(
+        "{bind} is in use by another process: stop it, or run `{}`",
+        with_bind(words, &free)
+    ))
+}
+
+/// The command line with another address.
+fn with_bind(words: &[OsString], bind: &Bind) -> String {
+    let mut kept = vec!["monopod".to_owned()];
+    let mut words = words.iter().skip(1).map(|word| word.to_string_lossy().into_owned());
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "-b" | "--bind" => drop(words.next()),
+            word if word.starts_with("--bind=") || word.starts_with("-b") && !word.starts_with("--") => {}
+            word => kept.push(quoted(word)),
+        }
+    }
+    kept.extend(["--bind".to_owned(), quoted(&bind.to_string())]);
+    kept.join(" ")
+}
+
+/// As a shell takes it for one word.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_used_port_comes_with_the_command_for_a_free_one() {
+        let used = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = used.local_addr().unwrap().port();
+        let bind = Bind::Tcp("127.0.0.1".into(), port);
+        let words = ["/bin/monopod", "dev", "app:make()", "-b", "x", "--bind=y", "--threads", "2"].map(OsString::from);
+        let error = listen::open(&bind, 16).unwrap_err();
+        let told = refusal(&bind, &error, &words).to_string();
+        let start = format!(
+            "127.0.0.1:{port} is in use by another process: stop it, or run `monopod dev 'app:make()' --threads 2 --bind 127.0.0.1:"
+        );
+        let free =
+            told.strip_prefix(&start).and_then(|rest| rest.strip_suffix('`')).unwrap_or_else(|| panic!("{told}"));
+        assert!(free.parse::<u16>().unwrap() > port);
+    }
+}

@@ -1,0 +1,239 @@
+//! The supervisor's life: starts the process that runs the application, replaces it at a change, and answers where there is
+//! none.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::{Duration, SystemTime};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::answer::{Answers, Current, Named};
+use super::child::{self, Child, CommandLine, News};
+use super::link::{Message, Ready};
+use super::terminal::{Terminal, shown};
+use super::watch::Told;
+use super::{browser, secrets};
+use crate::config::settings::Settings;
+use crate::net::listen::Listener;
+use crate::python::failure::Failure;
+use crate::telemetry::console;
+
+/// How long requests in the old process may take to end.
+const FINISH: Duration = Duration::from_millis(1800);
+/// The same when somebody wants the terminal back.
+const LEAVE: Duration = Duration::from_millis(400);
+
+/// What the supervisor works with.
+pub struct Supervisor {
+    pub settings: Settings,
+    pub line: CommandLine,
+    /// Where the command was given.
+    pub dir: PathBuf,
+    /// Where the project is.
+    pub root: Arc<PathBuf>,
+    pub listeners: Vec<Listener>,
+    pub watch: Sender<Told>,
+    pub changes: mpsc::Receiver<PathBuf>,
+    pub terminal: Terminal,
+    pub browser: Option<String>,
+}
+
+/// The signals that end it.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    quit: Signal,
+}
+
+impl Signals {
+    fn take() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            quit: signal(SignalKind::quit())?,
+        })
+    }
+
+    async fn any(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.hangup.recv() => {}
+            _ = self.quit.recv() => {}
+        }
+    }
+}
+
+/// What is so at the moment.
+struct Now {
+    /// The process, unless it has ended.
+    child: Option<Child>,
+    /// Answers in its place.
+    answers: Option<Answers>,
+    failure: watch::Sender<Current>,
+    failures: u64,
+    was_ready: bool,
+    /// Old processes that finish what runs.
+    leaving: JoinSet<()>,
+}
+
+impl Supervisor {
+    /// Runs until a signal ends it. Call within the runtime.
+    ///
+    /// # Errors
+    /// What the system says when there is no process to be had.
+    pub async fn run(mut self) -> io::Result<()> {
+        let mut signals = Signals::take()?;
+        self.greet();
+        let mut now = Now {
+            child: Some(self.start()?),
+            answers: None,
+            failure: watch::Sender::new(None),
+            failures: 0,
+            was_ready: false,
+            leaving: JoinSet::new(),
+        };
+        loop {
+            tokio::select! {
+                () = signals.any() => break,
+                news = news(&mut now.child) => self.hear(&mut now, news?)?,
+                Some(changed) = self.changes.recv() => self.replace(&mut now, &changed).await?,
+                Some(_) = now.leaving.join_next() => self.terminal.restore(),
+            }
+        }
+        let leave = async {
+            if let Some(child) = now.child.take() {
+                child.finish(LEAVE).await;
+            }
+        };
+        tokio::select! {
+            () = leave => {}
+            // Whoever insists.
+            () = signals.any() => {}
+        }
+        self.terminal.restore();
+        Ok(())
+    }
+
+    fn start(&self) -> io::Result<Child> {
+        let numbers: Vec<i32> = self.listeners.iter().map(|listener| listener.as_fd().as_raw_fd()).collect();
+        Child::start(&self.line, &self.dir, &numbers)
+    }
+
+    /// Replaces the process by one that reads what there is now. Until it answers, requests wait in the backlog.
+    async fn replace(&self, now: &mut Now, changed: &std::path::Path) -> io::Result<()> {
+        self.terminal.note(&format!("{} changed: starting anew", changed.display()));
+        if let Some(old) = now.child.take() {
+            now.leaving.spawn(old.finish(FINISH));
+        }
+        if let Some(answers) = now.answers.take() {
+            answers.close().await;
+        }
+        now.child = Some(self.start()?);
+        Ok(())
+    }
+
+    fn hear(&self, now: &mut Now, news: News) -> io::Result<()> {
+        match news {
+            News::Said(Message::Hello) => {}
+            News::Said(Message::Files(files)) => {
+                let began =
+                    now.child.as_ref().map_or_else(SystemTime::now, |child| SystemTime::now() - child.began.elapsed());
+                drop(self.watch.send(Told::Files(files, began)));
+            }
+            News::Said(Message::Templates(dirs)) => drop(self.watch.send(Told::Templates(dirs))),
+            News::Said(Message::Ready(ready)) => self.ready(now, &ready),
+            News::Said(Message::Failed(failure)) => self.fail(now, failure)?,
+            News::Ended(status) => {
+                now.child = None;
+                self.terminal.restore();
+                // Whoever has told why needs no other reason.
+                if now.failure.borrow().is_none() || now.answers.is_none() {
+                    let sentence = format!("The process of the application {}.", child::shown(status));
+                    self.terminal.note(&sentence);
+                    self.fail(now, Failure { sentence, ..Failure::default() })?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn ready(&self, now: &mut Now, ready: &Ready) {
+        drop(self.watch.send(Told::Down(false)));
+        now.failure.send_replace(None);
+        let took = now.child.as_ref().map(|child| child.began.elapsed()).unwrap_or_default();
+        if now.was_ready {
+            return self.terminal.note(&format!("ready after {}", shown(took)));
+        }
+        now.was_ready = true;
+        self.introduce(ready, took);
+        let address = self.listeners.iter().find_map(Listener::address);
+        if let Some(address) = address.filter(|_| self.settings.dev.as_ref().is_some_and(|dev| dev.open))
+            && !browser::open(&browser::url_of(address), self.browser.as_deref())
+        {
+            self.terminal.note("--open found no browser: set BROWSER to the command of one");
+        }
+    }
+
+    /// Where it is, which is so from the beginning: who comes before the application is ready waits.
+    fn greet(&self) {
+        let terminal = &self.terminal;
+        let addresses: Vec<String> =
+            self.listeners.iter().map(|listener| terminal.painted("1;36", &listener.to_string())).collect();
+        let version = concat!("monopod ", env!("CARGO_PKG_VERSION"));
+        let title = terminal.painted("1", version);
+        console::print(&format!("{title} dev, for development only: in production run `monopod serve`"));
+        console::print(&format!("  listening on {}", addresses.join(", ")));
+        terminal.note("  reloading on change; Ctrl-C ends it");
+    }
+
+    /// What answers there.
+    fn introduce(&self, ready: &Ready, took: Duration) {
+        let threads = match self.settings.serve.threads {
+            1 => "1 thread".to_owned(),
+            threads => format!("{threads} threads"),
+        };
+        let row = |name: &str, text: &str| self.terminal.note(&format!("  {name:<12} {text}"));
+        row("application", &format!("{}, ready after {}, {threads}", ready.app, shown(took)));
+        if !ready.mounts.is_empty() {
+            row("static", &ready.mounts);
+        }
+        if let Some(pin) = &ready.pin {
+            row("debugger", &format!("PIN {pin}"));
+        }
+    }
+
+    /// Answers with the failure until something changes.
+    fn fail(&self, now: &mut Now, failure: Failure) -> io::Result<()> {
+        drop(self.watch.send(Told::Down(true)));
+        let places = failure.exceptions.iter().flat_map(|raised| &raised.frames);
+        let files: Vec<PathBuf> =
+            places.map(|frame| PathBuf::from(&frame.file)).filter(|file| file.is_absolute()).collect();
+        drop(self.watch.send(Told::Files(files, SystemTime::now())));
+        now.failures += 1;
+        let failure = secrets::without(failure, &self.settings.serve.variables);
+        // Also another one than that of a supervisor before this.
+        let id = format!("{:x}-{}", std::process::id(), now.failures);
+        now.failure.send_replace(Some(Arc::new(Named { id, failure })));
+        if now.answers.is_none() {
+            now.answers = Some(Answers::open(&self.listeners, &now.failure.subscribe(), &self.root)?);
+        }
+        self.terminal.note("waiting for a change; requests are answered with the failure");
+        Ok(())
+    }
+}
+
+/// What the process has to say; nothing without one.
+async fn news(child: &mut Option<Child>) -> io::Result<News> {
+    match child {
+        Some(child) => child.news().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,258 @@
+//! Watches files, on a thread of its own: tells of changes that matter, once they have settled.
+//!
+//! Directories are watched one by one, as a recursive watch would take those of tools and packages along. What the kernel
+//! does not tell of (shared folders of virtual machines, network mounts, no watches left) is found by a look at the files
+//! now and then.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use notify::{ErrorKind, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::mpsc as tokio_mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+
+use super::ignored::{is_ignored_directory, is_ignored_file};
+use super::interest::Interest;
+use crate::telemetry::console;
+
+/// An editor's save is several changes; a check-out is many, which do not put the start off for ever.
+const SETTLE: Duration = Duration::from_millis(50);
+const AT_MOST: Duration = Duration::from_secs(1);
+/// Between two looks at the files, where the kernel tells of changes and where it does not.
+const LOOK: Duration = Duration::from_secs(2);
+const LOOK_OFTEN: Duration = Duration::from_millis(500);
+/// A project with more directories than that is none: somebody's home, or `/`.
+const MOST_DIRECTORIES: usize = 10_000;
+
+/// What the thread is told.
+pub enum Told {
+    Happened(PathBuf),
+    /// The kernel has lost count.
+    Lost,
+    /// A process that was started at this time has imported these files.
+    Files(Vec<PathBuf>, SystemTime),
+    Templates(Vec<PathBuf>),
+    /// There is no application at the moment, or there is again.
+    Down(bool),
+}
+
+/// A stamp that is cheap to get.
+type Stamp = Option<(SystemTime, u64)>;
+
+struct Watch {
+    interest: Interest,
+    watcher: Option<RecommendedWatcher>,
+    directories: HashSet<PathBuf>,
+    stamps: HashMap<PathBuf, Stamp>,
+    is_down: bool,
+    is_tired: bool,
+}
+
+/// Starts to watch. Paths come as people know them, the first of each change.
+///
+/// # Errors
+/// No thread is to be had.
+pub fn start(interest: Interest) -> io::Result<(Sender<Told>, tokio_mpsc::Receiver<PathBuf>)> {
+    let (tell, told) = mpsc::channel();
+    let (change, changes) = tokio_mpsc::channel(1);
+    let events = tell.clone();
+    let handle = move |event: notify::Result<notify::Event>| match event {
+        Ok(event) if event.need_rescan() => drop(events.send(Told::Lost)),
+        Ok(event) if matches!(event.kind, EventKind::Access(_)) => {}
+        Ok(event) => event.paths.into_iter().for_each(|path| drop(events.send(Told::Happened(path)))),
+        Err(_) => {}
+    };
+    let watcher = notify::recommended_watcher(handle).ok();
+    let mut watch = Watch {
+        is_tired: watcher.is_none(),
+        interest,
+        watcher,
+        directories: HashSet::new(),
+        stamps: HashMap::new(),
+        is_down: false,
+    };
+    // The first process is started when what it may read is watched.
+    watch.add_project();
+    thread::Builder::new().name("monopod-watch".into()).spawn(move || watch.run(&told, &change))?;
+    Ok((tell, changes))
+}
+
+impl Watch {
+    fn run(mut self, told: &Receiver<Told>, change: &tokio_mpsc::Sender<PathBuf>) {
+        let mut looked = Instant::now();
+        loop {
+            let every = if self.is_tired { LOOK_OFTEN } else { LOOK };
+            let first = match told.recv_timeout(every.saturating_sub(looked.elapsed())) {
+                Ok(news) => self.hear(news),
+                Err(RecvTimeoutError::Timeout) => {
+                    looked = Instant::now();
+                    self.look()
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            let Some(first) = first else { continue };
+            self.settle(told);
+            // One that has not been looked at yet says the same.
+            if let Err(TrySendError::Closed(_)) = change.try_send(self.interest.shown(&first).to_owned()) {
+                return;
+            }
+        }
+    }
+
+    /// Waits until nothing that matters has happened for a while.
+    fn settle(&mut self, told: &Receiver<Told>) {
+        let began = Instant::now();
+        let mut quiet_since = began;
+        while quiet_since.elapsed() < SETTLE && began.elapsed() < AT_MOST {
+            match told.recv_timeout(SETTLE.saturating_sub(quiet_since.elapsed())) {
+                Ok(news) => {
+                    if self.hear(news).is_some() {
+                        quiet_since = Instant::now();
+                    }
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// The path of the change, if it is one.
+    fn hear(&mut self, news: Told) -> Option<PathBuf> {
+        match news {
+            Told::Happened(path) => self.happened(&path),
+            Told::Lost => {
+                self.directories.clear();
+                self.add_project();
+                self.look()
+            }
+            Told::Files(files, since) => {
+                let first = files.first().cloned();
+                let is_late = self.interest.add_files(files, since);
+                self.add_outer();
+                first.filter(|_| is_late)
+            }
+            Told::Templates(dirs) => {
+                self.interest.set_template_dirs(dirs);
+                self.add_outer();
+                None
+            }
+            Told::Down(is_down) => {
+                self.is_down = is_down;
+                None
+            }
+        }
+    }
+
+    fn happened(&mut self, path: &Path) -> Option<PathBuf> {
+        if path.is_dir() && !is_ignored_directory(path) && self.is_watched_tree(path) {
+            // One that is new, or came back under this name: its files have happened too.
+            let found = self.walk(path, true);
+            let changed = found.into_iter().find(|file| self.interest.is_changed(file, self.is_down));
+            if changed.is_some() {
+                return changed;
+            }
+        }
+        self.interest.is_changed(path, self.is_down).then(|| path.to_owned())
+    }
+
+    fn is_watched_tree(&self, path: &Path) -> bool {
+        path.starts_with(self.interest.root()) || self.interest.trees().iter().any(|tree| path.starts_with(tree))
+    }
+
+    /// Looks at all files that count.
+    fn look(&mut self) -> Option<PathBuf> {
+        let mut files: Vec<PathBuf> = self.interest.known().map(Path::to_owned).collect();
+        if self.is_tired || self.is_down {
+            let root = self.interest.root().to_owned();
+            let python = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "py");
+            files.extend(self.walk(&root, false).into_iter().filter(python));
+        }
+        let mut changed = None;
+        for file in files {
+            let stamp = std::fs::metadata(&file).ok().and_then(|found| Some((found.modified().ok()?, found.len())));
+            let before = self.stamps.insert(file.clone(), stamp);
+            // The first look knows nothing of before.
+            if before.is_some_and(|before| before != stamp) && self.interest.is_changed(&file, self.is_down) {
+                changed.get_or_insert(file);
+            }
+        }
+        changed
+    }
+
+    fn add_project(&mut self) {
+        let root = self.interest.root().to_owned();
+        for file in self.walk(&root, false) {
+            if self.interest.has(&file) {
+                self.interest.learn(&file);
+            }
+        }
+        self.add_outer();
+    }
+
+    /// What counts and lies elsewhere.
+    fn add_outer(&mut self) {
+        for dir in self.interest.outer_dirs() {
+            self.add(&dir, false);
+        }
+        for tree in self.interest.trees() {
+            for file in self.walk(&tree, false) {
+                if self.interest.has(&file) && !self.interest.knows(&file) {
+                    self.interest.learn(&file);
+                }
+            }
+        }
+    }
+
+    /// Watches a directory and those below, also where they are known (`is_new`), and gives the files that are there.
+    fn walk(&mut self, dir: &Path, is_new: bool) -> Vec<PathBuf> {
+        let (mut waiting, mut files, mut count) = (vec![dir.to_owned()], Vec::new(), 0);
+        while let Some(dir) = waiting.pop() {
+            count += 1;
+            if count > MOST_DIRECTORIES {
+                break;
+            }
+            self.add(&dir, is_new);
+            let Ok(entries) = std::fs::read_dir(&dir) else { continue };
+            for entry in entries.filter_map(Result::ok) {
+                let path = entry.path();
+                match entry.file_type() {
+                    Ok(kind) if kind.is_dir() && !is_ignored_directory(&path) => waiting.push(path),
+                    Ok(kind) if !kind.is_dir() && !is_ignored_file(&path) => files.push(path),
+                    _ => {}
+                }
+            }
+        }
+        files
+    }
+
+    fn add(&mut self, dir: &Path, is_new: bool) {
+        let Some(watcher) = &mut self.watcher else { return };
+        // A name that is known may be that of another directory by now.
+        if !self.directories.insert(dir.to_owned()) && !is_new {
+            return;
+        }
+        match watcher.watch(dir, RecursiveMode::NonRecursive) {
+            Err(error) if is_out_of_watches(&error) => {
+                self.watcher = None;
+                if !std::mem::replace(&mut self.is_tired, true) {
+                    console::complain(
+                        "the kernel has no more watches for files (sysctl fs.inotify.max_user_watches), so they are \
+                         looked at twice a second",
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn is_out_of_watches(error: &notify::Error) -> bool {
+    match &error.kind {
+        ErrorKind::MaxFilesWatch => true,
+        ErrorKind::Io(error) => matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EMFILE | libc::ENFILE)),
+        _ => false,
+    }
+}

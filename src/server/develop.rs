@@ -1,0 +1,95 @@
+//! The server's part in `monopod dev`: what it tells the supervisor, and debuggers.
+
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use pyo3::prelude::*;
+
+use crate::config::error::StartError;
+use crate::config::settings::Settings;
+use crate::dev::link::{Link, Message};
+use crate::python::failure::{self, Failure};
+use crate::python::load::{LoadError, Loaded};
+use crate::python::{debugging, modules};
+use crate::telemetry::console;
+
+/// How often it is looked whether more was imported.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Before the import.
+///
+/// # Errors
+/// What Python raised.
+pub fn prepare(py: Python<'_>, settings: &Settings) -> Result<(), StartError> {
+    debugging::prepare(py, &settings.serve).map_err(|error| {
+        error.display(py);
+        StartError::software("the interpreter cannot be prepared for development: see the traceback above")
+    })
+}
+
+/// Prints why there is no application, and tells the supervisor, with the files that have to do with it.
+pub fn tell_failure(py: Python<'_>, link: Option<&Link>, error: LoadError) -> StartError {
+    let Some(link) = link else { return error.told(py) };
+    let sentence = error.error.to_string();
+    let failure = match &error.exception {
+        Some(exception) => failure::of(py, exception, &sentence),
+        None => Failure { sentence, ..Failure::default() },
+    };
+    let error = error.told(py);
+    link.tell(&Message::Files(modules::files(py).unwrap_or_default()));
+    link.tell(&Message::Failed(failure));
+    error
+}
+
+/// After the import: the application in the debugger of its framework, if that has one, and the PIN of that; tells the
+/// supervisor what to watch, from now on too.
+pub fn with_debugger(py: Python<'_>, mut loaded: Loaded, link: Option<&Link>) -> (Loaded, Option<String>) {
+    let templates = modules::template_dirs(py, &loaded.callable);
+    let mut pin = None;
+    if let Some((debugged, its_pin)) = debugging::debugged(py, &loaded.callable) {
+        (loaded.callable, pin) = (debugged, its_pin);
+    }
+    match link {
+        Some(link) => {
+            link.tell(&Message::Templates(templates));
+            follow(py, link);
+        }
+        None => {
+            if let Some(pin) = &pin {
+                console::print(&format!("debugger PIN {pin}"));
+            }
+        }
+    }
+    (loaded, pin)
+}
+
+/// Tells of files that are imported, those that a request imports as well.
+fn follow(py: Python<'_>, link: &Link) {
+    let mut told: Vec<PathBuf> = Vec::new();
+    let mut count = 0;
+    let mut look = move |py: Python<'_>, link: &Link| {
+        let now = modules::count(py).unwrap_or(count);
+        if now == count {
+            return;
+        }
+        count = now;
+        let files = modules::files(py).unwrap_or_default();
+        let new: Vec<PathBuf> = files.iter().filter(|file| told.binary_search(file).is_err()).cloned().collect();
+        told = files;
+        if !new.is_empty() {
+            link.tell(&Message::Files(new));
+        }
+    };
+    look(py, link);
+    let link = link.clone();
+    let looks = move || {
+        while !link.is_gone_within(LOOK) {
+            Python::attach(|py| look(py, &link));
+        }
+    };
+    // Without it, what is imported later is not watched.
+    if let Err(error) = thread::Builder::new().name("monopod-modules".into()).spawn(looks) {
+        tracing::warn!(%error, "no thread to look for further imports");
+    }
+}

@@ -1,0 +1,178 @@
+"""Promise: `monopod dev` answers with what the files say now, and no request fails while it starts anew."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from project import FLASK, Project, await_answer, await_reload, reloads
+from server import Starter
+
+
+@pytest.fixture
+def flask(tmp_path: Path) -> Project:
+    return Project(tmp_path, app=FLASK)
+
+
+def test_a_five_line_flask_file_runs_without_arguments_and_follows_its_editor(start: Starter, flask: Project) -> None:
+    server = flask.serve(start)
+    assert server.ask("/").body == b"one"
+    flask.edit("app.py", "one", "two")
+    await_answer(server, b"two")
+    flask.write("app.py", FLASK.replace("one", "three"))
+    await_answer(server, b"three")
+    log = server.log()
+    assert "app:app, ready after" in log
+    assert "development only" in log
+
+
+def test_no_request_fails_while_the_application_is_replaced(start: Starter, flask: Project) -> None:
+    server = flask.serve(start)
+    server.ask("/")
+    answers: list[bytes] = []
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            answers.append(server.ask("/").body)
+
+    clients = [threading.Thread(target=ask) for _ in range(3)]
+    for client in clients:
+        client.start()
+    for number in ("two", "three", "four"):
+        flask.write("app.py", FLASK.replace("one", number))
+        await_answer(server, number.encode())
+    over.set()
+    for client in clients:
+        client.join()
+    assert set(answers) <= {b"one", b"two", b"three", b"four"}
+    # Never back to what was.
+    assert server.ask("/").body == b"four"
+
+
+def test_a_request_that_runs_is_finished_by_the_old_process(start: Starter, flask: Project) -> None:
+    flask.write(
+        "app.py",
+        FLASK + '@app.get("/slow")\ndef slow():\n    import time\n    print("slow begins")\n    time.sleep(0.7)\n    return "old"\n',
+    )
+    server = flask.serve(start)
+    server.ask("/")
+    with server.connect() as client:
+        client.request("/slow")
+        server.wait_log("slow begins")
+        flask.edit("app.py", "one", "two")
+        await_answer(server, b"two")
+        assert client.answer().body == b"old"
+
+
+def test_what_a_request_imports_is_watched_too(start: Starter, flask: Project) -> None:
+    flask.write("late.py", "text = 'late one'\n")
+    flask.write("app.py", FLASK + '@app.get("/late")\ndef late():\n    from late import text\n    return text\n')
+    server = flask.serve(start)
+    # Not imported yet, so not a part of the application.
+    flask.write("late.py", "text = 'late two'\n")
+    assert server.ask("/late").body == b"late two"
+    # What the request imported is told within a second or two.
+    deadline = 20
+    for number in range(deadline):
+        flask.write("late.py", f"text = 'late {number}'\n")
+        if "late.py" in reloads(server):
+            break
+        threading.Event().wait(0.2)
+    await_answer(server, b"late", "/late")
+    assert "late.py" in reloads(server)
+
+
+def test_modules_elsewhere_are_watched(start: Starter, tmp_path: Path) -> None:
+    elsewhere = Project(tmp_path / "elsewhere")
+    elsewhere.write("lib/__init__.py", "")
+    elsewhere.write("lib/words.py", "word = 'one'\n")
+    project = Project(tmp_path / "site")
+    project.write(
+        "app.py", f"import sys\nsys.path.append({str(elsewhere.root)!r})\nfrom lib.words import word\n" + FLASK.replace('"one"', "word")
+    )
+    server = project.serve(start)
+    assert server.ask("/").body == b"one"
+    elsewhere.replace("lib/words.py", "word = 'two'\n")
+    await_answer(server, b"two")
+
+
+def test_what_is_no_part_of_the_application_starts_nothing(start: Starter, flask: Project) -> None:
+    for name in ("static/a.css", "media/a.txt", "notes.txt", "test_app.py", "node_modules/x/app.py", ".venv/pyvenv.cfg"):
+        flask.write(name, "1")
+    server = flask.serve(start)
+    server.ask("/")
+    assert server.ask("/static/a.css").body == b"1"
+    flask.write("static/a.css", "2")
+    assert server.ask("/static/a.css").body == b"2"
+    for name in ("media/a.txt", "notes.txt", "test_app.py", "app.py~", ".app.py.swp", "4913", ".#app.py", "node_modules/x/app.py"):
+        flask.write(name, "2")
+    # Saved without a change, and touched.
+    flask.write("app.py", FLASK)
+    flask.replace("app.py", FLASK)
+    os.utime(flask.root / "app.py")
+    with sqlite3.connect(flask.root / "db.sqlite3") as database:
+        database.execute("create table t (x)")
+    # The one that counts comes last, and is the only one.
+    flask.edit("app.py", "one", "two")
+    await_answer(server, b"two")
+    assert reloads(server) == ["app.py"]
+
+
+def test_templates_settings_and_files_that_are_named_start_anew(start: Starter, flask: Project) -> None:
+    flask.write(
+        "app.py",
+        "import os\nfrom flask import Flask, render_template\napp = Flask(__name__)\n"
+        '@app.get("/")\ndef index():\n    return render_template("a.html", word=os.environ.get("WORD"))\n',
+    )
+    flask.write("templates/a.html", "page one {{ word }}")
+    flask.write("content/deep/x.md", "1")
+    server = flask.serve(start, "--reload-extra-file", "content/**/*.md", "--reload-extra-file", "data.json")
+    assert server.ask("/").body == b"page one None"
+    flask.replace("templates/a.html", "page two {{ word }}")
+    await_answer(server, b"page two None")
+    await_reload(server, "templates/a.html")
+    for name, text in ((".env", "WORD='from a file'\n"), ("content/deep/x.md", "2"), ("data.json", "{}"), ("monopod.toml", "threads = 2")):
+        flask.write(name, text)
+        await_reload(server, name)
+    assert server.ask("/").body == b"page two from a file"
+    flask.write(".env", "WORD=other\n")
+    await_answer(server, b"other")
+
+
+def test_the_environment_counts_more_than_its_file(start: Starter, flask: Project) -> None:
+    flask.write("app.py", FLASK.replace('"one"', 'os.environ["WORD"] + os.environ["OTHER"]').replace("from", "import os\nfrom", 1))
+    flask.write(".env", "WORD=file\nOTHER=${WORD}\n")
+    server = flask.serve(start, env={"WORD": "shell"})
+    assert server.ask("/").body == b"shellshell"
+
+
+def test_packages_that_are_renamed_and_modules_that_shadow(start: Starter, flask: Project) -> None:
+    flask.write("words/__init__.py", "")
+    flask.write("words/en.py", "word = 'one'\n")
+    body = "try:\n    from words.en import word\nexcept ImportError:\n    word = 'none'\nimport colorsys\n"
+    flask.write("app.py", body + FLASK.replace('"one"', 'word + str(hasattr(colorsys, "ours"))'))
+    server = flask.serve(start)
+    assert server.ask("/").body == b"oneFalse"
+    (flask.root / "words").rename(flask.root / "parole")
+    await_answer(server, b"noneFalse")
+    (flask.root / "parole").rename(flask.root / "words")
+    # Nobody imports it at the moment, but something of its name was looked for.
+    flask.write("colorsys.py", "ours = True\n")
+    await_answer(server, b"oneTrue")
+    (flask.root / "colorsys.py").unlink()
+    await_answer(server, b"oneFalse")
+
+
+def test_a_new_directory_is_watched(start: Starter, flask: Project) -> None:
+    server = flask.serve(start)
+    server.ask("/")
+    flask.write("new/__init__.py", "word = 'new one'\n")
+    flask.write("app.py", "from new import word\n" + FLASK.replace('"one"', "word"))
+    await_answer(server, b"new one")
+    flask.write("new/__init__.py", "word = 'new two'\n")
+    await_answer(server, b"new two")
