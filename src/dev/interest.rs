@@ -23,6 +23,17 @@ enum Content {
     Stamp(SystemTime, u64),
 }
 
+/// How it stands with the application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// It is being imported, and what it consists of is not known.
+    Starting,
+    /// It answers.
+    Up,
+    /// There is none.
+    Down,
+}
+
 /// Everything that matters.
 pub struct Interest {
     /// The working directory, in which the project lies.
@@ -89,10 +100,10 @@ impl Interest {
         self.files.contains(path) || self.is_extra(path) || self.is_template(path)
     }
 
-    /// Whether what happened at `path` matters; without an application (`is_down`) more does.
-    pub fn is_changed(&mut self, path: &Path, is_down: bool) -> bool {
+    /// Whether what happened at `path` matters; without an application that answers more does.
+    pub fn is_changed(&mut self, path: &Path, stage: Stage) -> bool {
         if self.has(path) {
-            return self.is_other(path) || is_down && path.exists();
+            return self.is_other(path) || stage == Stage::Down && path.exists();
         }
         if is_ignored_file(path) || self.is_in_ignored(path) {
             return false;
@@ -100,7 +111,13 @@ impl Interest {
         let is_python = path.extension().is_some_and(|extension| extension == "py");
         if is_python && path.starts_with(&self.root) {
             // What is not imported yet counts when it may be what an import lacks, or would be found in place of another.
-            return is_down || self.is_shadow(path) && self.is_other(path);
+            let is_new = !matches!(self.states.get(path), Some(Some(_)));
+            let is_other = self.is_other(path);
+            return match stage {
+                Stage::Starting => is_other,
+                Stage::Up => is_new && is_other && self.is_shadow(path),
+                Stage::Down => true,
+            };
         }
         // A directory that was renamed or removed takes its files along.
         let below = (Bound::Excluded(path), Bound::Unbounded);
@@ -159,9 +176,6 @@ impl Interest {
     }
 
     fn is_shadow(&self, path: &Path) -> bool {
-        if self.states.contains_key(path) {
-            return false;
-        }
         let of_package = path.file_stem().is_some_and(|stem| stem == "__init__");
         let named = if of_package { path.parent().and_then(Path::file_name) } else { path.file_stem() };
         named.is_some_and(|name| self.names.contains(name))
@@ -237,12 +251,12 @@ mod tests {
 
         fn put(&mut self, name: &str, text: &str) -> bool {
             put(&self.dir.path().join(name), text);
-            self.is_changed(name, false)
+            self.is_changed(name, Stage::Up)
         }
 
-        fn is_changed(&mut self, name: &str, is_down: bool) -> bool {
+        fn is_changed(&mut self, name: &str, stage: Stage) -> bool {
             let path = self.dir.path().join(name);
-            self.interest.is_changed(&path, is_down)
+            self.interest.is_changed(&path, stage)
         }
     }
 
@@ -262,7 +276,7 @@ mod tests {
         assert!(project.put("shop/templates/a.html", "x"), "a template by the name of its directory");
         assert!(project.put("data/a/b.json", "x"), "named");
         std::fs::remove_file(project.dir.path().join("pkg/views.py")).unwrap();
-        assert!(project.is_changed("pkg/views.py", false), "gone");
+        assert!(project.is_changed("pkg/views.py", Stage::Up), "gone");
     }
 
     #[test]
@@ -298,9 +312,9 @@ mod tests {
     #[test]
     fn a_directory_takes_its_files_along() {
         let mut project = Project::new();
-        assert!(!project.is_changed("pkg", false));
+        assert!(!project.is_changed("pkg", Stage::Up));
         std::fs::rename(project.dir.path().join("pkg"), project.dir.path().join("new")).unwrap();
-        assert!(project.is_changed("pkg", false));
+        assert!(project.is_changed("pkg", Stage::Up));
     }
 
     #[test]
@@ -308,10 +322,20 @@ mod tests {
         let mut project = Project::new();
         for name in ["app.py", "other.py", "new.py"] {
             put(&project.dir.path().join(name), "1");
-            assert!(project.is_changed(name, true), "{name}");
+            assert!(project.is_changed(name, Stage::Down), "{name}");
         }
-        assert!(!project.is_changed("static/a.css", true));
-        assert!(!project.is_changed("node_modules/x.py", true));
+        assert!(!project.is_changed("static/a.css", Stage::Down));
+        assert!(!project.is_changed("node_modules/x.py", Stage::Down));
+    }
+
+    #[test]
+    fn while_it_starts_any_change_of_python_counts() {
+        let mut project = Project::new();
+        let other = project.dir.path().join("other.py");
+        project.interest.learn(&other);
+        assert!(!project.is_changed("other.py", Stage::Starting), "touched");
+        put(&other, "2");
+        assert!(project.is_changed("other.py", Stage::Starting));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod answer;
 mod browser;
 mod child;
+pub mod greeting;
 mod ignored;
 mod interest;
 pub mod link;
@@ -14,7 +15,7 @@ mod page;
 mod ports;
 mod secrets;
 mod supervisor;
-mod terminal;
+pub mod terminal;
 mod watch;
 
 use std::ffi::OsString;
@@ -62,8 +63,7 @@ pub fn supervise(
         ))
     };
     let (watch, changes) = watch::start(interest).map_err(unavailable)?;
-    let colors = env("NO_COLOR").is_none_or(|value| value.is_empty()) && env("TERM").is_none_or(|term| term != "dumb");
-    let terminal = Terminal::found(colors);
+    let terminal = Terminal::found(env);
     let browser = env("BROWSER").and_then(|value| value.into_string().ok());
     let Given { line, dir, .. } = given;
     let supervisor = Supervisor { settings, line, dir, root, listeners, watch, changes, terminal, browser };

@@ -14,14 +14,14 @@ use tokio::task::JoinSet;
 
 use super::answer::{Answers, Current, Named};
 use super::child::{self, Child, CommandLine, News};
+use super::interest::Stage;
 use super::link::{Message, Ready};
 use super::terminal::{Terminal, shown};
 use super::watch::Told;
-use super::{browser, secrets};
+use super::{browser, greeting, secrets};
 use crate::config::settings::Settings;
 use crate::net::listen::Listener;
 use crate::python::failure::Failure;
-use crate::telemetry::console;
 
 /// How long requests in the old process may take to end.
 const FINISH: Duration = Duration::from_millis(1800);
@@ -91,7 +91,7 @@ impl Supervisor {
     /// What the system says when there is no process to be had.
     pub async fn run(mut self) -> io::Result<()> {
         let mut signals = Signals::take()?;
-        self.greet();
+        greeting::greet(&self.terminal, &self.listeners, true);
         let mut now = Now {
             child: Some(self.start()?),
             answers: None,
@@ -123,6 +123,7 @@ impl Supervisor {
     }
 
     fn start(&self) -> io::Result<Child> {
+        drop(self.watch.send(Told::Stage(Stage::Starting)));
         let numbers: Vec<i32> = self.listeners.iter().map(|listener| listener.as_fd().as_raw_fd()).collect();
         Child::start(&self.line, &self.dir, &numbers)
     }
@@ -166,14 +167,14 @@ impl Supervisor {
     }
 
     fn ready(&self, now: &mut Now, ready: &Ready) {
-        drop(self.watch.send(Told::Down(false)));
+        drop(self.watch.send(Told::Stage(Stage::Up)));
         now.failure.send_replace(None);
         let took = now.child.as_ref().map(|child| child.began.elapsed()).unwrap_or_default();
         if now.was_ready {
             return self.terminal.note(&format!("ready after {}", shown(took)));
         }
         now.was_ready = true;
-        self.introduce(ready, took);
+        greeting::introduce(&self.terminal, ready, Some(took), self.settings.serve.threads);
         let address = self.listeners.iter().find_map(Listener::address);
         if let Some(address) = address.filter(|_| self.settings.dev.as_ref().is_some_and(|dev| dev.open))
             && !browser::open(&browser::url_of(address), self.browser.as_deref())
@@ -182,37 +183,9 @@ impl Supervisor {
         }
     }
 
-    /// Where it is, which is so from the beginning: who comes before the application is ready waits.
-    fn greet(&self) {
-        let terminal = &self.terminal;
-        let addresses: Vec<String> =
-            self.listeners.iter().map(|listener| terminal.painted("1;36", &listener.to_string())).collect();
-        let version = concat!("monopod ", env!("CARGO_PKG_VERSION"));
-        let title = terminal.painted("1", version);
-        console::print(&format!("{title} dev, for development only: in production run `monopod serve`"));
-        console::print(&format!("  listening on {}", addresses.join(", ")));
-        terminal.note("  reloading on change; Ctrl-C ends it");
-    }
-
-    /// What answers there.
-    fn introduce(&self, ready: &Ready, took: Duration) {
-        let threads = match self.settings.serve.threads {
-            1 => "1 thread".to_owned(),
-            threads => format!("{threads} threads"),
-        };
-        let row = |name: &str, text: &str| self.terminal.note(&format!("  {name:<12} {text}"));
-        row("application", &format!("{}, ready after {}, {threads}", ready.app, shown(took)));
-        if !ready.mounts.is_empty() {
-            row("static", &ready.mounts);
-        }
-        if let Some(pin) = &ready.pin {
-            row("debugger", &format!("PIN {pin}"));
-        }
-    }
-
     /// Answers with the failure until something changes.
     fn fail(&self, now: &mut Now, failure: Failure) -> io::Result<()> {
-        drop(self.watch.send(Told::Down(true)));
+        drop(self.watch.send(Told::Stage(Stage::Down)));
         let places = failure.exceptions.iter().flat_map(|raised| &raised.frames);
         let files: Vec<PathBuf> =
             places.map(|frame| PathBuf::from(&frame.file)).filter(|file| file.is_absolute()).collect();

@@ -1,5 +1,6 @@
 //! The terminal: colours for what the supervisor says, and its settings, which a debugger that was cut off leaves changed.
 
+use std::ffi::OsString;
 use std::io::{IsTerminal, stdin, stdout};
 use std::time::Duration;
 
@@ -17,7 +18,10 @@ pub struct Terminal {
 impl Terminal {
     /// As it is now.
     #[must_use]
-    pub fn found(color: bool) -> Self {
+    pub fn found(env: &dyn Fn(&str) -> Option<OsString>) -> Self {
+        // https://no-color.org: whatever it is, unless it is empty.
+        let color =
+            env("NO_COLOR").is_none_or(|value| value.is_empty()) && env("TERM").is_none_or(|term| term != "dumb");
         let settings = stdin().is_terminal().then(|| tcgetattr(stdin()).ok()).flatten();
         Self { settings, color: color && stdout().is_terminal() }
     }

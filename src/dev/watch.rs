@@ -16,7 +16,7 @@ use tokio::sync::mpsc as tokio_mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::ignored::{is_ignored_directory, is_ignored_file};
-use super::interest::Interest;
+use super::interest::{Interest, Stage};
 use crate::telemetry::console;
 
 /// An editor's save is several changes; a check-out is many, which do not put the start off for ever.
@@ -36,8 +36,8 @@ pub enum Told {
     /// A process that was started at this time has imported these files.
     Files(Vec<PathBuf>, SystemTime),
     Templates(Vec<PathBuf>),
-    /// There is no application at the moment, or there is again.
-    Down(bool),
+    /// How it stands with the application.
+    Stage(Stage),
 }
 
 /// A stamp that is cheap to get.
@@ -48,7 +48,7 @@ struct Watch {
     watcher: Option<RecommendedWatcher>,
     directories: HashSet<PathBuf>,
     stamps: HashMap<PathBuf, Stamp>,
-    is_down: bool,
+    stage: Stage,
     is_tired: bool,
 }
 
@@ -73,7 +73,7 @@ pub fn start(interest: Interest) -> io::Result<(Sender<Told>, tokio_mpsc::Receiv
         watcher,
         directories: HashSet::new(),
         stamps: HashMap::new(),
-        is_down: false,
+        stage: Stage::Starting,
     };
     // The first process is started when what it may read is watched.
     watch.add_project();
@@ -139,8 +139,8 @@ impl Watch {
                 self.add_outer();
                 None
             }
-            Told::Down(is_down) => {
-                self.is_down = is_down;
+            Told::Stage(stage) => {
+                self.stage = stage;
                 None
             }
         }
@@ -150,12 +150,12 @@ impl Watch {
         if path.is_dir() && !is_ignored_directory(path) && self.is_watched_tree(path) {
             // One that is new, or came back under this name: its files have happened too.
             let found = self.walk(path, true);
-            let changed = found.into_iter().find(|file| self.interest.is_changed(file, self.is_down));
+            let changed = found.into_iter().find(|file| self.interest.is_changed(file, self.stage));
             if changed.is_some() {
                 return changed;
             }
         }
-        self.interest.is_changed(path, self.is_down).then(|| path.to_owned())
+        self.interest.is_changed(path, self.stage).then(|| path.to_owned())
     }
 
     fn is_watched_tree(&self, path: &Path) -> bool {
@@ -165,7 +165,7 @@ impl Watch {
     /// Looks at all files that count.
     fn look(&mut self) -> Option<PathBuf> {
         let mut files: Vec<PathBuf> = self.interest.known().map(Path::to_owned).collect();
-        if self.is_tired || self.is_down {
+        if self.is_tired || self.stage == Stage::Down {
             let root = self.interest.root().to_owned();
             let python = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "py");
             files.extend(self.walk(&root, false).into_iter().filter(python));
@@ -175,7 +175,7 @@ impl Watch {
             let stamp = std::fs::metadata(&file).ok().and_then(|found| Some((found.modified().ok()?, found.len())));
             let before = self.stamps.insert(file.clone(), stamp);
             // The first look knows nothing of before.
-            if before.is_some_and(|before| before != stamp) && self.interest.is_changed(&file, self.is_down) {
+            if before.is_some_and(|before| before != stamp) && self.interest.is_changed(&file, self.stage) {
                 changed.get_or_insert(file);
             }
         }
@@ -185,7 +185,7 @@ impl Watch {
     fn add_project(&mut self) {
         let root = self.interest.root().to_owned();
         for file in self.walk(&root, false) {
-            if self.interest.has(&file) {
+            if self.interest.has(&file) || file.extension().is_some_and(|extension| extension == "py") {
                 self.interest.learn(&file);
             }
         }

@@ -8,20 +8,30 @@ use pyo3::prelude::*;
 
 use crate::config::error::StartError;
 use crate::config::settings::Settings;
-use crate::dev::link::{Link, Message};
+use crate::dev::greeting;
+use crate::dev::link::{Link, Message, Ready};
+use crate::dev::terminal::Terminal;
+use crate::net::listen::Listener;
 use crate::python::failure::{self, Failure};
 use crate::python::load::{LoadError, Loaded};
 use crate::python::{debugging, modules};
-use crate::telemetry::console;
 
 /// How often it is looked whether more was imported.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Before the import.
+/// Before the import; without a supervisor says where this is.
 ///
 /// # Errors
 /// What Python raised.
-pub fn prepare(py: Python<'_>, settings: &Settings) -> Result<(), StartError> {
+pub fn prepare(
+    py: Python<'_>,
+    settings: &Settings,
+    listeners: &[Listener],
+    link: Option<&Link>,
+) -> Result<(), StartError> {
+    if link.is_none() {
+        greeting::greet(&terminal(), listeners, false);
+    }
     debugging::prepare(py, &settings.serve).map_err(|error| {
         error.display(py);
         StartError::software("the interpreter cannot be prepared for development: see the traceback above")
@@ -50,18 +60,23 @@ pub fn with_debugger(py: Python<'_>, mut loaded: Loaded, link: Option<&Link>) ->
     if let Some((debugged, its_pin)) = debugging::debugged(py, &loaded.callable) {
         (loaded.callable, pin) = (debugged, its_pin);
     }
-    match link {
-        Some(link) => {
-            link.tell(&Message::Templates(templates));
-            follow(py, link);
-        }
-        None => {
-            if let Some(pin) = &pin {
-                console::print(&format!("debugger PIN {pin}"));
-            }
-        }
+    if let Some(link) = link {
+        link.tell(&Message::Templates(templates));
+        follow(py, link);
     }
     (loaded, pin)
+}
+
+/// Tells the supervisor that requests are answered, or whoever started this without one.
+pub fn tell_ready(ready: Ready, link: Option<&Link>, threads: usize) {
+    match link {
+        Some(link) => link.tell(&Message::Ready(ready)),
+        None => greeting::introduce(&terminal(), &ready, None, threads),
+    }
+}
+
+fn terminal() -> Terminal {
+    Terminal::found(&|name| std::env::var_os(name))
 }
 
 /// Tells of files that are imported, those that a request imports as well.

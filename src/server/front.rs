@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::admin::Admin;
 use super::cut_off::Remains;
+use super::develop;
 use super::drain::{self, Accepting, Ended, Stops};
 use super::limits::Follow;
 use super::phase::{Life, Phase};
@@ -241,8 +242,8 @@ async fn serve(wiring: Wiring, ready: Ready, stops: &mut Stops) -> io::Result<(E
     }
     wiring.life.enter(Phase::Ready);
     tracing::info!("{line}");
-    if let (Some(link), Some(word)) = (&wiring.link, word) {
-        link.tell(&Message::Ready(word));
+    if let Some(word) = word {
+        develop::tell_ready(word, wiring.link.as_ref(), wiring.settings.serve.threads);
     }
 
     let (name, failed) = tokio::select! {

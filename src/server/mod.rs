@@ -105,7 +105,7 @@ pub fn serve(py: Python<'_>, resolved: &Resolved, supervisor: Option<&Link>) -> 
     })?;
 
     if develops {
-        develop::prepare(py, settings)?;
+        develop::prepare(py, settings, &listeners, supervisor)?;
     }
     let loaded = load_keeping_signals(py, settings, supervisor)?;
     let mut found = framework::found(py, &loaded.callable, &settings.serve.root_path, Sole::Yes);
@@ -122,7 +122,7 @@ pub fn serve(py: Python<'_>, resolved: &Resolved, supervisor: Option<&Link>) -> 
     let asked_on = ask_ready_hook(py, hook)?;
 
     let line = ready_line(settings, &listeners, &loaded.name, &static_files);
-    let word = supervisor.map(|_| link::Ready { app: loaded.name.clone(), pin, mounts: mounts_shown(&static_files) });
+    let word = develops.then(|| link::Ready { app: loaded.name.clone(), pin, mounts: mounts_shown(&static_files) });
     let started = Ready { listeners, static_files, line, word };
     if tell_ready.send(started).is_err() {
         return Err(StartError::software("the IO thread ended before the server was ready; see the log above"));

@@ -95,6 +95,7 @@ def start_django(root: Path, name: str = "shop") -> Project:
     """What `django-admin startproject` makes, with its database."""
     env = {key: value for key, value in os.environ.items() if not key.startswith("DJANGO_")}
     env["PYTHONDONTWRITEBYTECODE"] = "1"
+    root.mkdir()
     for command in (["-m", "django", "startproject", name, str(root)], [str(root / "manage.py"), "migrate", "-v0"]):
         subprocess.run([sys.executable, *command], env=env, check=True, capture_output=True)
     return Project(root)

@@ -1,0 +1,187 @@
+"""Promise: when the import fails the port goes on answering, with a page that says why, until the file is mended."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from project import FLASK, HTML, Project, await_answer, children
+from server import Server, Starter, await_true
+from wire import Answer
+
+WAITING = "waiting for a change"
+
+
+@pytest.fixture
+def flask(tmp_path: Path) -> Project:
+    return Project(tmp_path, app=FLASK)
+
+
+def fails(server: Server, times: int = 1) -> None:
+    await_true(lambda: server.log().count(WAITING) >= times, "a failure")
+
+
+def page(server: Server) -> str:
+    answer = server.ask("/", headers=HTML)
+    assert answer.status == 500
+    assert answer.get("content-type") == "text/html; charset=utf-8"
+    return answer.body.decode()
+
+
+def field(answer: Answer, name: str) -> str:
+    value = answer.get(name)
+    assert value is not None, name
+    return value
+
+
+def test_a_syntax_error_is_shown_where_it_is_and_goes_with_the_mend(start: Starter, flask: Project) -> None:
+    server = flask.serve(start)
+    assert server.ask("/").body == b"one"
+    flask.write("app.py", FLASK + "total = (1 +\n")
+    fails(server)
+    answer = server.ask("/anything", "POST", body=b"x" * 100_000)
+    assert answer.status == 500
+    text = answer.body.decode()
+    assert f'File "{flask.root}/app.py", line 6' in text
+    assert "    total = (1 +\n            ^\nSyntaxError: '(' was never closed" in text
+    html = page(server)
+    assert '<p class="kind">SyntaxError</p>\n<h1>&#39;(&#39; was never closed</h1>' in html
+    assert '<p class="where">app.py, line 6</p>' in html
+    assert '<span class="l here"><span class="n">6</span>total = <mark>(</mark>1 +' in html
+    # The terminal has it as well.
+    server.wait_log("SyntaxError: '(' was never closed")
+    flask.write("app.py", FLASK)
+    await_answer(server, b"one")
+
+
+def test_a_failure_at_the_very_start_is_answered_too(start: Starter, flask: Project) -> None:
+    flask.write("app.py", "import not_there_at_all\n" + FLASK)
+    server = flask.serve(start)
+    fails(server)
+    assert b"No module named &#39;not_there_at_all&#39;" in server.ask("/", headers=HTML).body
+    flask.write("not_there_at_all.py", "")
+    await_answer(server, b"one")
+
+
+def test_a_traceback_leads_through_the_files_of_the_project(start: Starter, flask: Project) -> None:
+    flask.write("deep/__init__.py", "")
+    flask.write(
+        "deep/settings.py",
+        "def port():\n    try:\n        return int('<b>x</b>')\n    except ValueError as error:\n        raise RuntimeError('no <i>port</i>') from error\n",
+    )
+    flask.write("app.py", "from deep.settings import port\nport()\n" + FLASK)
+    server = flask.serve(start)
+    fails(server)
+    html = page(server)
+    assert "<h1>no &lt;i&gt;port&lt;/i&gt;</h1>" in html
+    assert "<i>" not in html
+    assert "<b>" not in html
+    places = re.findall(r'<span class="file">([^<]*)</span>', html)
+    assert places == ["deep/settings.py, line 3", "app.py, line 2", "deep/settings.py, line 5"]
+    assert "This was the direct cause of:" in html
+    text = server.ask("/").body.decode()
+    assert text.startswith("Traceback (most recent call last):\n")
+    assert "importlib" not in text + html
+    flask.edit("deep/settings.py", "int('<b>x</b>')", "1")
+    await_answer(server, b"one")
+
+
+def test_the_page_has_no_secrets(start: Starter, flask: Project) -> None:
+    flask.write(".env", "FROM_FILE=value-of-a-file\n")
+    flask.write(
+        "app.py",
+        "import os\nSECRET_KEY = 'in-the-source'\nlocal = 'very' + 'local'\n"
+        "raise ValueError(os.environ['FROM_FLAG'] + os.environ['FROM_FILE'] + os.environ.get('MONOPOD_DEV_LINK', 'unset'))\n",
+    )
+    server = flask.serve(start, "--env", "FROM_FLAG=value-of-a-flag")
+    fails(server)
+    told = page(server) + server.ask("/").body.decode()
+    for secret in ("value-of-a-flag", "value-of-a-file", "in-the-source", "verylocal", os.environ["PATH"]):
+        assert secret not in told, secret
+    assert "unset" in told
+
+
+def test_the_page_is_sealed_and_waits_for_its_end(start: Starter, flask: Project) -> None:
+    flask.write("app.py", "1 / 0\n")
+    server = flask.serve(start)
+    fails(server)
+    answer = server.ask("/", headers=HTML)
+    policy = field(answer, "content-security-policy")
+    [nonce] = set(re.findall(r"'nonce-(\w+)'", policy))
+    assert "default-src 'none'" in policy
+    assert answer.body.count(f'nonce="{nonce}"'.encode()) == 2
+    assert field(answer, "cache-control") == "no-store"
+    assert b"src=" not in answer.body
+    failure = field(answer, "x-monopod-failure")
+    with server.connect() as waits:
+        waits.request("/", "HEAD", (("X-Monopod-Failure", failure),))
+        flask.write("app.py", "2 / 0\n")
+        other = waits.answer()
+    assert other.status == 500
+    assert field(other, "x-monopod-failure") != failure
+    with server.connect() as waits:
+        waits.request("/", "HEAD", (("X-Monopod-Failure", field(other, "x-monopod-failure")),))
+        flask.write("app.py", FLASK)
+        mended = waits.answer()
+    assert mended.status == 204
+    assert mended.get("x-monopod-failure") is None
+    assert server.ask("/").body == b"one"
+
+
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        ("os._exit(3)", "ended with exit status 3"),
+        ("ctypes.string_at(0)", "was ended by signal 11 (SIGSEGV"),
+    ],
+)
+def test_a_process_that_ends_by_itself_is_told_of(start: Starter, flask: Project, end: str, told: str) -> None:
+    flask.write("app.py", FLASK + f'@app.get("/end")\ndef end():\n    import ctypes, os\n    {end}\n')
+    server = flask.serve(start)
+    server.ask("/")
+    with server.connect() as client:
+        client.request("/end")
+        fails(server)
+    assert told in page(server)
+    assert told.encode() in server.ask("/").body
+    # A touch is enough, as there is nothing to mend.
+    os.utime(flask.root / "app.py")
+    await_answer(server, b"one")
+
+
+def test_a_wrong_setting_is_told_of_and_mended(start: Starter, flask: Project) -> None:
+    server = flask.serve(start)
+    server.ask("/")
+    flask.write("monopod.toml", "thread = 1\n")
+    fails(server)
+    assert b"`thread` in monopod.toml is not a setting; did you mean `threads`?" in server.ask("/").body
+    flask.write("monopod.toml", "threads = 1\n")
+    await_answer(server, b"one")
+
+
+def test_no_application_at_all(start: Starter, tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    server = project.serve(start)
+    fails(server)
+    assert b"no application found in" in server.ask("/").body
+    project.write("app.py", FLASK)
+    await_answer(server, b"one")
+
+
+def test_a_hanging_import_is_replaced_by_its_mend(start: Starter, flask: Project) -> None:
+    flask.write("app.py", "print('hangs', flush=True)\nimport time\ntime.sleep(1000)\n")
+    server = flask.serve(start)
+    server.wait_log("hangs")
+    with server.connect() as client:
+        client.request("/")
+        flask.write("app.py", FLASK)
+        # It has waited in the backlog.
+        assert client.answer().body == b"one"
+    [child] = children(server.pid)
+    os.kill(child, signal.SIGKILL)
+    fails(server)
+    assert b"SIGKILL" in server.ask("/").body
