@@ -45,6 +45,8 @@ pub struct Interest {
     template_dirs: Vec<PathBuf>,
     extra: Vec<Pattern>,
     states: HashMap<PathBuf, State>,
+    /// Modules of the project that changed under an application which may have imported them by now.
+    doubtful: HashSet<PathBuf>,
 }
 
 impl Interest {
@@ -59,6 +61,7 @@ impl Interest {
             template_dirs: Vec::new(),
             extra: extra.iter().filter_map(pattern).collect(),
             states: HashMap::new(),
+            doubtful: HashSet::new(),
         };
         for file in settings {
             interest.learn(&file);
@@ -74,13 +77,22 @@ impl Interest {
             let of_package = file.file_stem().is_some_and(|stem| stem == "__init__");
             let named = if of_package { file.parent().and_then(Path::file_name) } else { file.file_stem() };
             self.names.extend(named.map(ToOwned::to_owned));
-            if !self.states.contains_key(&file) {
+            if self.doubtful.remove(&file) {
+                is_late |= self.is_other(&file);
+            } else if !self.states.contains_key(&file) {
                 self.learn(&file);
                 is_late |= std::fs::metadata(&file).and_then(|found| found.modified()).is_ok_and(|time| time > since);
             }
             self.files.insert(file);
         }
         is_late
+    }
+
+    /// An application begins to read what there is now.
+    pub fn begin(&mut self) {
+        for path in std::mem::take(&mut self.doubtful) {
+            self.learn(&path);
+        }
     }
 
     /// Its templates are in these directories.
@@ -112,11 +124,17 @@ impl Interest {
         if is_python && path.starts_with(&self.root) {
             // What is not imported yet counts when it may be what an import lacks, or would be found in place of another.
             let is_new = !matches!(self.states.get(path), Some(Some(_)));
-            let is_other = self.is_other(path);
             return match stage {
-                Stage::Starting => is_other,
-                Stage::Up => is_new && is_other && self.is_shadow(path),
-                Stage::Down => true,
+                Stage::Starting => self.is_other(path),
+                Stage::Up if is_new && self.is_shadow(path) => self.is_other(path),
+                Stage::Up => {
+                    self.doubtful.insert(path.to_owned());
+                    false
+                }
+                Stage::Down => {
+                    self.learn(path);
+                    true
+                }
             };
         }
         // A directory that was renamed or removed takes its files along.
@@ -336,6 +354,17 @@ mod tests {
         assert!(!project.is_changed("other.py", Stage::Starting), "touched");
         put(&other, "2");
         assert!(project.is_changed("other.py", Stage::Starting));
+    }
+
+    #[test]
+    fn what_changed_before_it_was_imported_is_told_once_it_is() {
+        let mut project = Project::new();
+        let other = project.dir.path().join("other.py");
+        project.interest.learn(&other);
+        assert!(!project.put("other.py", "2"), "nobody has it");
+        assert!(project.interest.add_files(vec![other.clone()], SystemTime::now()));
+        assert!(!project.interest.add_files(vec![other], SystemTime::now()));
+        assert!(project.put("other.py", "3"));
     }
 
     #[test]

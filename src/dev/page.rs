@@ -60,7 +60,7 @@ impl Page<'_> {
         }
         let _ = write!(
             out,
-            "<footer><span class=\"dot\"></span><span>monopod dev is waiting for a change, and this page for the application.</span></footer>\n\
+            "<footer><span class=\"dot\"></span><span>This page reloads by itself once the file is mended.</span></footer>\n\
              </main>\n<script nonce=\"{nonce}\">\n{SCRIPT}</script>\n</body>\n</html>\n"
         );
         out
@@ -94,7 +94,7 @@ impl Page<'_> {
         } else if self.failure.exceptions.len() > 1 {
             let _ = writeln!(out, "<h2>{}</h2>", Escaped(&raised.kind));
         } else {
-            out.push_str("<h2>Traceback, the last call at the end</h2>\n");
+            out.push_str("<h2>Traceback (most recent call last)</h2>\n");
         }
         let has_own = raised.frames.iter().any(|frame| self.is_own(frame));
         for (at, frame) in raised.frames.iter().enumerate() {

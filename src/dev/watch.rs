@@ -141,6 +141,9 @@ impl Watch {
             }
             Told::Stage(stage) => {
                 self.stage = stage;
+                if stage == Stage::Starting {
+                    self.interest.begin();
+                }
                 None
             }
         }

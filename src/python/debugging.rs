@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict};
 
-use super::framework::flask;
+use super::framework::{django, flask};
+use super::load::LoadError;
+use crate::config::error::StartError;
 use crate::config::settings::Serve;
 use crate::telemetry::console;
 
@@ -47,6 +49,17 @@ fn tell_at_breakpoint(py: Python<'_>, threads: usize) -> PyResult<()> {
         hook.bind(args.py()).call(args, options).map(Bound::unbind)
     })?;
     sys.setattr("breakpointhook", tell)
+}
+
+/// Imports what the framework would leave to the first request, so that a mistake there is told of at once.
+///
+/// # Errors
+/// What it raised, and a sentence.
+pub fn import_the_rest(py: Python<'_>) -> Result<(), LoadError> {
+    django::import_urls(py).map_err(|exception| LoadError {
+        error: StartError::software("importing the URLs failed: mend what the traceback above says"),
+        exception: Some(exception),
+    })
 }
 
 /// The application with Werkzeug's debugger around it, and the PIN for its console, where it is a Flask application in debug

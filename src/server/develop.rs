@@ -15,6 +15,7 @@ use crate::net::listen::Listener;
 use crate::python::failure::{self, Failure};
 use crate::python::load::{LoadError, Loaded};
 use crate::python::{debugging, modules};
+use crate::static_files::StaticFiles;
 
 /// How often it is looked whether more was imported.
 const LOOK: Duration = Duration::from_secs(1);
@@ -36,6 +37,14 @@ pub fn prepare(
         error.display(py);
         StartError::software("the interpreter cannot be prepared for development: see the traceback above")
     })
+}
+
+/// With the application, what its framework would import later.
+///
+/// # Errors
+/// As the application's own import.
+pub fn import_the_rest(py: Python<'_>, settings: &Settings) -> Result<(), LoadError> {
+    if settings.dev.is_some() { debugging::import_the_rest(py) } else { Ok(()) }
 }
 
 /// Prints why there is no application, and tells the supervisor, with the files that have to do with it.
@@ -73,6 +82,13 @@ pub fn tell_ready(ready: Ready, link: Option<&Link>, threads: usize) {
         Some(link) => link.tell(&Message::Ready(ready)),
         None => greeting::introduce(&terminal(), &ready, None, threads),
     }
+}
+
+/// The URLs of static files, for whoever works on the application.
+pub fn mounts_shown(static_files: &StaticFiles) -> String {
+    let mut urls: Vec<&str> = static_files.mounts().iter().map(|mount| mount.url.as_str()).collect();
+    urls.dedup();
+    urls.join(", ")
 }
 
 fn terminal() -> Terminal {

@@ -122,7 +122,8 @@ pub fn serve(py: Python<'_>, resolved: &Resolved, supervisor: Option<&Link>) -> 
     let asked_on = ask_ready_hook(py, hook)?;
 
     let line = ready_line(settings, &listeners, &loaded.name, &static_files);
-    let word = develops.then(|| link::Ready { app: loaded.name.clone(), pin, mounts: mounts_shown(&static_files) });
+    let word =
+        develops.then(|| link::Ready { app: loaded.name.clone(), pin, mounts: develop::mounts_shown(&static_files) });
     let started = Ready { listeners, static_files, line, word };
     if tell_ready.send(started).is_err() {
         return Err(StartError::software("the IO thread ended before the server was ready; see the log above"));
@@ -183,7 +184,9 @@ fn load_keeping_signals(
 ) -> Result<load::Loaded, StartError> {
     let unreadable = |error: io::Error| StartError::software(format!("signal handlers cannot be read: {error}"));
     let ours = Dispositions::current().map_err(unreadable)?;
-    let loaded = load::load(py, settings.serve.target.as_deref(), &cwd()?)
+    let cwd = cwd()?;
+    let loaded = load::load(py, settings.serve.target.as_deref(), &cwd)
+        .and_then(|loaded| develop::import_the_rest(py, settings).map(|()| loaded))
         .map_err(|error| develop::tell_failure(py, supervisor, error))?;
     load::refuse_patched_threads(py)?;
     for signal in ours.restore().map_err(unreadable)? {
@@ -285,11 +288,4 @@ fn ready_line(settings: &Settings, listeners: &[Listener], app: &str, static_fil
         settings.serve.threads,
         mounts.concat()
     )
-}
-
-/// The URLs of static files, for whoever works on the application.
-fn mounts_shown(static_files: &StaticFiles) -> String {
-    let mut urls: Vec<&str> = static_files.mounts().iter().map(|mount| mount.url.as_str()).collect();
-    urls.dedup();
-    urls.join(", ")
 }

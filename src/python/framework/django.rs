@@ -104,6 +104,16 @@ fn finders(py: Python<'_>, settings: &Bound<'_, PyAny>, url: &str, root_path: &s
     Ok(())
 }
 
+/// Imports the URLs, and with them the views, which Django would do with the first request; `runserver` does so too.
+pub fn import_urls(py: Python<'_>) -> PyResult<()> {
+    let Some(conf) = imported(py, "django.conf")? else { return Ok(()) };
+    let settings = conf.getattr("settings")?;
+    if !settings.getattr("configured")?.is_truthy()? || settings.getattr_opt("ROOT_URLCONF")?.is_none() {
+        return Ok(());
+    }
+    py.import("django.urls")?.call_method0("get_resolver")?.getattr("url_patterns").map(drop)
+}
+
 /// Those of all engines: `DIRS`, those of the apps, and of loaders that have others.
 pub fn template_dirs(py: Python<'_>, dirs: &mut Vec<PathBuf>) -> PyResult<()> {
     let Some(conf) = imported(py, "django.conf")? else { return Ok(()) };

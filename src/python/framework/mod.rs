@@ -2,7 +2,7 @@
 //!
 //! Reads attributes only; a framework that says nothing sensible is left alone.
 
-mod django;
+pub(super) mod django;
 pub(super) mod flask;
 
 use std::path::PathBuf;
