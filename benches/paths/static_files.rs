@@ -20,6 +20,7 @@ fn served() -> StaticFiles {
     let settings = Settings {
         mounts: vec![Mount { url: "/static/".to_owned(), dir: directory.path().to_owned() }],
         spa: false,
+        media: vec![],
         accel: vec![],
         max_age: Duration::from_mins(1),
         headers_file: None,

@@ -84,6 +84,7 @@ mod tests {
         let named = StaticFiles {
             mounts: vec![mount("/static/", "named")],
             spa: false,
+            media: Vec::new(),
             accel: Vec::new(),
             max_age: Duration::from_mins(1),
             headers_file: None,

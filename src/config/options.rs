@@ -143,6 +143,11 @@ pub struct StaticOptions {
     #[arg(long, overrides_with = "spa")]
     no_spa: bool,
 
+    /// Serve the files of DIR under /URL as they are when they are asked for, such as uploads: unlike those of --static they
+    /// may come and go while the server runs; repeatable [default: none]
+    #[arg(long, value_name = "/URL=DIR", value_parser = mount)]
+    pub media: Vec<Mount>,
+
     /// Let the application answer with files of DIR, by X-Accel-Redirect: /URL/FILE or X-Sendfile: DIR/FILE; clients
     /// cannot ask for them; repeatable [default: none]
     #[arg(long, value_name = "/URL=DIR", value_parser = mount)]

@@ -298,6 +298,7 @@ fn settings(purpose: Purpose, options: Options, chdir: Option<PathBuf>, variable
         static_files: StaticFiles {
             mounts: static_files.mounts.into_iter().chain(static_files.static_root.into_iter().map(root)).collect(),
             spa: static_files.spa,
+            media: static_files.media,
             accel: static_files.accel,
             max_age: static_files.max_age,
             headers_file: static_files.headers_file,

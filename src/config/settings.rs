@@ -117,7 +117,7 @@ impl fmt::Display for AdminBind {
 /// The URL of `--static-root`, whose misses are the application's.
 pub const ROOT: &str = "/";
 
-/// One URL prefix answered from one directory (`--static`, `--accel`). `Display` is the form that these options take.
+/// One URL prefix answered from one directory (`--static`, `--media`, `--accel`). `Display` is the form that these options take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
     /// URL prefix; starts and ends with `/`. [`ROOT`] is that of `--static-root`.
@@ -140,6 +140,8 @@ pub struct StaticFiles {
     pub mounts: Vec<Mount>,
     /// Whether index.html of `--static-root` is answered where nobody has a page (`--spa`).
     pub spa: bool,
+    /// What comes and goes while the server runs, in the order given (`--media`).
+    pub media: Vec<Mount>,
     /// What the application may answer with, in the order given (`--accel`).
     pub accel: Vec<Mount>,
     /// `max-age` of files whose name carries no content hash (`--max-age`).

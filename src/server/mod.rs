@@ -217,7 +217,8 @@ pub fn check(py: Python<'_>, resolved: &Resolved, report: Report) -> Result<Infa
             let found = framework::found(py, &loaded.callable, &settings.serve.root_path, Sole::Yes);
             let mounts = found.complete(&settings.static_files, resolved.is_named("max-age")).mounts;
             let mut lines = vec![format!("application  {}", loaded.name)];
-            let named = settings.static_files.accel.iter().map(|mount| ("accel", mount));
+            let media = settings.static_files.media.iter().map(|mount| ("media", mount));
+            let named = media.chain(settings.static_files.accel.iter().map(|mount| ("accel", mount)));
             for (option, mount) in mounts.iter().map(|mount| ("static", mount)).chain(named) {
                 let missing = if mount.dir.is_dir() { "" } else { "  (warning: the directory does not exist)" };
                 lines.push(format!("{option:<11}  {mount}{missing}"));

@@ -100,12 +100,24 @@ impl Service<Request<Incoming>> for Route {
         if let Some(health) = front.health.as_ref().filter(|health| health.path == request.uri().path()) {
             return RouteFuture::Answered { response: Some(health.answer(request.method())) };
         }
+        let path = below_root(request.uri().path(), &front.root_path);
+        if let Some(media) = front.static_files.media(path) {
+            let (method, headers) = (request.method().clone(), request.headers().clone());
+            let answer = Arc::clone(media).answer(method, path.to_owned(), headers);
+            let front = Arc::clone(front);
+            return RouteFuture::Looking {
+                answer: Box::pin(async move {
+                    let response = answer.await;
+                    count(&front, &response);
+                    response.map(FrontBody::Static)
+                }),
+            };
+        }
         if front.static_files.is_live() {
             let client = Arc::clone(request.extensions().get().unwrap_or(&self.client));
             return RouteFuture::Looking { answer: Box::pin(look(Arc::clone(front), request, client)) };
         }
         if !front.static_files.is_empty() {
-            let path = below_root(request.uri().path(), &front.root_path);
             let query = request.uri().query();
             if let Some(response) = front.static_files.respond(request.method(), path, query, request.headers()) {
                 count(front, &response);

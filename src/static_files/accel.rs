@@ -47,13 +47,13 @@ pub struct Found {
 }
 
 impl Accel {
-    /// The directories as configured; one that is missing is warned of and may come later. None: there are none.
+    /// The directories as `option` has them; one that is missing is warned of and may come later. None: there are none.
     #[must_use]
-    pub fn open(mounts: &[Mount]) -> Option<Self> {
+    pub fn open(option: &str, mounts: &[Mount]) -> Option<Self> {
         let root = |mount: &Mount| {
             let (url, dir) = (&mount.url, mount.dir.display());
             if !mount.dir.is_dir() {
-                warn!("--accel directory {dir} is not there (yet); until it is, files below {url} are answered 404");
+                warn!("{option} directory {dir} is not there (yet); until it is, files below {url} are answered 404");
             }
             let dir = std::path::absolute(&mount.dir).unwrap_or_else(|_| mount.dir.clone());
             Root { url: url.clone(), dir }
@@ -79,6 +79,11 @@ impl Accel {
                 page
             }
         }
+    }
+
+    /// The file of a still percent-encoded path. Blocking.
+    pub(super) fn at(&self, path: &str) -> Result<Found, Refusal> {
+        self.find(&FileName::Uri(path.to_owned()))
     }
 
     /// Blocking.
@@ -218,7 +223,7 @@ mod tests {
             ("/other/", "second"),
             ("/gone/", "gone"),
         ];
-        let accel = Accel::open(&mounts.map(mount)).unwrap();
+        let accel = Accel::open("--accel", &mounts.map(mount)).unwrap();
         (dir, accel)
     }
 
@@ -335,6 +340,6 @@ mod tests {
         fs::create_dir(dir.path().join("gone")).unwrap();
         fs::write(dir.path().join("gone/a.txt"), "gone/a.txt").unwrap();
         assert_eq!(text(&accel, &name), "gone/a.txt");
-        assert!(Accel::open(&[]).is_none());
+        assert!(Accel::open("--accel", &[]).is_none());
     }
 }

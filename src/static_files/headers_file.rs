@@ -107,7 +107,15 @@ mod tests {
     fn settings(headers_file: Option<PathBuf>, roots: &[&Path]) -> StaticFiles {
         let mount = |dir: &&Path| Mount { url: ROOT.to_owned(), dir: dir.to_path_buf() };
         let mounts = roots.iter().map(mount).collect();
-        StaticFiles { mounts, spa: false, accel: Vec::new(), max_age: Duration::ZERO, headers_file, memory: 0 }
+        StaticFiles {
+            mounts,
+            spa: false,
+            media: Vec::new(),
+            accel: Vec::new(),
+            max_age: Duration::ZERO,
+            headers_file,
+            memory: 0,
+        }
     }
 
     fn refused(path: &Path) -> String {

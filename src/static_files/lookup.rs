@@ -20,7 +20,7 @@ use crate::semantics::header_rules::HeaderRules;
 use crate::semantics::path::is_public_name;
 
 /// Kept by browsers, and asked for each time (RFC 9111 §5.2.2.4).
-const ASK_AGAIN: HeaderValue = HeaderValue::from_static("no-cache");
+pub const ASK_AGAIN: HeaderValue = HeaderValue::from_static("no-cache");
 
 /// The directories to look in.
 #[derive(Debug)]

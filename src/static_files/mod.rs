@@ -5,7 +5,7 @@
 //! (which answer) → `body` (bytes). The start's way: `headers_file`; `walk` → `scan` → `content`, `manifest` → `asset` → `catalog`.
 //! `compress` is the command that writes `siblings` and `digests`. Where it is worked on, `lookup` takes the place of
 //! `catalog`. A file that the application names goes `accel` (where)
-//! → `beneath` (open) → `named` → `respond`. Called by `server` and `stack`; knows nothing of Python or of the app.
+//! → `beneath` (open) → `named` → `respond`, and so do those of `media`, which come and go. Called by `server` and `stack`; knows nothing of Python or of the app.
 
 mod accel;
 mod asset;
@@ -19,6 +19,7 @@ mod headers_file;
 mod immutable;
 mod lookup;
 mod manifest;
+mod media;
 mod named;
 mod parallel;
 mod replace;
@@ -34,4 +35,5 @@ pub use accel::Accel;
 pub use body::StaticBody;
 pub use compress::{CompressError, CompressReport, Mode, Progress, compress};
 pub use headers_file::HeadersFile;
+pub use media::Media;
 pub use service::{MountReport, StaticFiles};

@@ -37,6 +37,12 @@ const MAX_DESCRIPTORS: usize = 256;
 
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
+/// Of files whose name carries no content hash.
+pub fn cache_control(settings: &StaticFiles) -> HeaderValue {
+    let max_age = HeaderValue::try_from(format!("public, max-age={}", settings.max_age.as_secs()));
+    max_age.unwrap_or(HeaderValue::from_static("no-cache"))
+}
+
 /// Reads every mount into one catalog.
 pub fn scan(
     settings: &StaticFiles,
@@ -54,9 +60,7 @@ pub fn scan(
     }
     share_out(&mut files, settings.memory);
 
-    let seconds = settings.max_age.as_secs();
-    let max_age = HeaderValue::try_from(format!("public, max-age={seconds}"));
-    let max_age = max_age.unwrap_or(HeaderValue::from_static("no-cache"));
+    let max_age = cache_control(settings);
     let mut assets = parallel::map(&files, parallel::readers(), |file| load(file, framework, &max_age, rules));
     let arena = gather(&mut assets);
 

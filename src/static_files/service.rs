@@ -14,7 +14,8 @@ use super::asset::Asset;
 use super::body::StaticBody;
 use super::catalog::{Catalog, Lookup};
 use super::headers_file::HeadersFile;
-use super::lookup::{Directories, Looked};
+use super::lookup::{ASK_AGAIN, Directories, Looked};
+use super::media::Media;
 use super::{respond, scan};
 use crate::config::{Found, settings};
 use crate::semantics::accept::wants_html;
@@ -35,6 +36,8 @@ pub struct StaticFiles {
     spa: Option<Arc<Asset>>,
     /// What the application may answer with (`--accel`).
     accel: Option<Arc<Accel>>,
+    /// What comes and goes while the server runs (`--media`).
+    media: Option<Arc<Media>>,
     /// Where files are looked for when they are asked for, instead of in the catalog.
     live: Option<Arc<Directories>>,
     live_spa: bool,
@@ -55,6 +58,12 @@ pub struct MountReport {
     pub bytes: u64,
 }
 
+impl MountReport {
+    fn live(mount: &settings::Mount) -> Self {
+        Self { url: mount.url.clone(), dir: mount.dir.clone(), assets: None, bytes: 0 }
+    }
+}
+
 impl StaticFiles {
     /// Reads every mount, in parallel; blocks until done. A directory that is missing is warned of and serves nothing:
     /// its prefix still answers 404, so that a page without styles is not turned into a crash loop.
@@ -63,30 +72,27 @@ impl StaticFiles {
         if found.live {
             return Self::live(settings, found, headers, root_path);
         }
-        let (catalog, mounts, arena) = scan::scan(settings, found, &headers.rules);
+        let (catalog, mut mounts, arena) = scan::scan(settings, found, &headers.rules);
+        mounts.extend(settings.media.iter().map(MountReport::live));
         let spa = settings.spa.then(|| catalog.asset(SPA_PAGE)).flatten();
         if settings.spa && spa.is_none() {
             warn!("--spa answers with index.html of --static-root, and there is none; paths nobody knows are 404");
         }
-        let accel = Accel::open(&settings.accel).map(Arc::new);
-        Self { catalog, mounts, root_path: root_path.to_owned(), spa, accel, live: None, live_spa: false, arena }
+        let accel = Accel::open("--accel", &settings.accel).map(Arc::new);
+        let media = Media::open(settings, &headers.rules, scan::cache_control(settings)).map(Arc::new);
+        Self { catalog, mounts, root_path: root_path.to_owned(), spa, accel, media, live: None, live_spa: false, arena }
     }
 
     /// Reads nothing now, and each file when it is asked for.
     fn live(settings: &settings::StaticFiles, found: &Found, headers: &HeadersFile, root_path: &str) -> Self {
         let urls = settings.mounts.iter().map(|mount| mount.url.as_str());
-        let report = |mount: &settings::Mount| MountReport {
-            url: mount.url.clone(),
-            dir: mount.dir.clone(),
-            assets: None,
-            bytes: 0,
-        };
         Self {
             catalog: Catalog::new(urls, found.index()),
-            mounts: settings.mounts.iter().map(report).collect(),
+            mounts: settings.mounts.iter().chain(&settings.media).map(MountReport::live).collect(),
             root_path: root_path.to_owned(),
             spa: None,
-            accel: Accel::open(&settings.accel).map(Arc::new),
+            accel: Accel::open("--accel", &settings.accel).map(Arc::new),
+            media: Media::open(settings, &headers.rules, ASK_AGAIN).map(Arc::new),
             live: Some(Arc::new(Directories::new(&settings.mounts, found, &headers.rules))),
             live_spa: settings.spa,
             arena: None,
@@ -145,6 +151,16 @@ impl StaticFiles {
     #[must_use]
     pub fn accel(&self) -> Option<&Arc<Accel>> {
         self.accel.as_ref()
+    }
+
+    /// The directories of `--media`, if the still percent-encoded `path` is theirs: a longer URL of another mount counts more.
+    #[must_use]
+    pub fn media(&self, path: &str) -> Option<&Arc<Media>> {
+        let media = self.media.as_ref()?;
+        let decoded = decode(path);
+        let known = decoded.as_deref().unwrap_or(path);
+        let other = self.catalog.prefix_of(known).map_or(0, str::len);
+        media.prefix_of(known).is_some_and(|url| url.len() >= other).then_some(media)
     }
 
     /// Whether there is no mount at all, so that asking is needless.

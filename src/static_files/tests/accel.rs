@@ -12,7 +12,7 @@ use crate::static_files::Accel;
 /// The answer where the application named `/private/a.txt`, with this status and these headers.
 async fn answer(site: &Site, status: u16, said: &[(&'static str, &str)]) -> Response<StaticBody> {
     let mount = settings::Mount { url: "/private/".to_owned(), dir: site.root().to_owned() };
-    let accel = Arc::new(Accel::open(&[mount]).unwrap());
+    let accel = Arc::new(Accel::open("--accel", &[mount]).unwrap());
     let asked = Asked { method: Method::GET, headers: HeaderMap::new() };
     let mut head = Response::new(());
     *head.status_mut() = StatusCode::from_u16(status).unwrap();

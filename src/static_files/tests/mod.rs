@@ -64,7 +64,8 @@ fn open(mounts: &[(&str, &Path)], memory: u64) -> StaticFiles {
     let mount = |(url, dir): &(&str, &Path)| settings::Mount { url: (*url).to_owned(), dir: dir.to_path_buf() };
     let mounts = mounts.iter().map(mount).collect();
     let max_age = Duration::from_mins(1);
-    let settings = settings::StaticFiles { mounts, spa: false, accel: Vec::new(), max_age, headers_file: None, memory };
+    let (media, accel) = (Vec::new(), Vec::new());
+    let settings = settings::StaticFiles { mounts, spa: false, media, accel, max_age, headers_file: None, memory };
     StaticFiles::open(&settings, &Found::default(), &HeadersFile::open(&settings).unwrap(), "")
 }
 
