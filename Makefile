@@ -174,7 +174,7 @@ test-pythons: $(PYTHON_FILE) ## build for every Python from 3.10 to 3.13 on this
 	$(stage) "each Python" scripts/each-python
 
 .PHONY: test-browser
-test-browser: binary $(TEST_VENV)/.browser ## the Django example in Chromium, screenshots in target/browser (CHROMIUM=…)
+test-browser: binary $(TEST_VENV)/.browser ## the Django example and Wagtail in Chromium, screenshots in target/browser (CHROMIUM=…)
 	$(stage) "browser" scripts/test-browser env MONOPOD_BINARY=$(BINARY) \
 		$(TEST_VENV)/bin/python -m pytest tests/browser $(ARGS)
 
