@@ -4,8 +4,13 @@ So requests wait in the backlog while the application is loaded anew, and no oth
 `runserver` and `flask monopod`, whose reloaders start their child with all inheritable descriptors.
 """
 
+import atexit
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from monopod._monopod import Server
 
 # Not MONOPOD_…, which are the settings of the command.
 VARIABLE = "_MONOPOD_LISTENER"
@@ -23,6 +28,24 @@ def hand_over(host: str, port: int, *, ipv6: bool = False) -> socket.socket:
     listener.set_inheritable(True)
     os.environ[VARIABLE] = f"{listener.fileno()} {port} {host}"
     return listener
+
+
+@contextmanager
+def serving(server: Server) -> Iterator[Server]:
+    """Run a server that a reloader may end with its process: who waits in the backlog by then is left to the next one."""
+
+    def make_room() -> None:
+        server._signal("reload")
+        server.wait()
+
+    server.start()
+    # After the server's own hook, so before it at the end.
+    atexit.register(make_room)
+    try:
+        yield server
+    finally:
+        atexit.unregister(make_room)
+        server.stop(0)
 
 
 def _bound(host: str, port: int, ipv6: bool) -> socket.socket:

@@ -23,7 +23,7 @@ use tokio::time::timeout;
 
 use super::page::Page;
 use crate::exchange::Client;
-use crate::net::accept::{self, Rest, Serve};
+use crate::net::accept::{self, Backlog, Serve};
 use crate::net::listen::Listener;
 use crate::net::permits::{Permit, Permits};
 use crate::python::failure::Failure;
@@ -70,7 +70,7 @@ impl Answers {
             let mut stopped = stopped.clone();
             let stopped = async move {
                 drop(stopped.changed().await);
-                Rest::IsLeft
+                Backlog::Left
             };
             loops.spawn(accept::accept(listener.share()?, Arc::clone(&permits), serve, stopped));
         }

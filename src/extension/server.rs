@@ -17,6 +17,9 @@ use toml::{Table, Value};
 use crate::keywords::{self, Misused};
 use crate::{Address, Ended, Refusal, Resolved, Running, guest, no_application};
 
+/// What requests may take while a developer waits for the reloader.
+const AT_RELOAD: Duration = Duration::from_millis(200);
+
 /// See `_monopod.pyi`.
 #[pyclass(frozen, subclass, weakref, module = "monopod")]
 pub struct Server {
@@ -109,11 +112,15 @@ impl Server {
         Ok(matches!(running.wait(py)?, Some(Ended::Drained)))
     }
 
-    /// What `monopod.serve` does at a signal.
+    /// What `monopod.serve` does at a signal, and a reloader before it ends the process.
     fn _signal(&self, name: &str) {
-        let name = if name == "SIGTERM" { "SIGTERM" } else { "SIGINT" };
+        let (name, within) = match name {
+            "SIGTERM" => ("SIGTERM", None),
+            "reload" => ("reload", Some(AT_RELOAD)),
+            _ => ("SIGINT", None),
+        };
         if let Some(running) = self.running() {
-            running.ask(name, None);
+            running.ask(name, within);
         }
     }
 

@@ -32,16 +32,16 @@ pub trait Serve: Clone + Send + 'static {
         S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static;
 }
 
-/// What becomes of those who have connected when the accepting stops, and were not accepted yet.
+/// What becomes of those who wait at a listener when it is closed here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rest {
-    /// They are accepted: the kernel resets what waits at a listener that is closed.
-    IsTaken,
-    /// Another process has the same listener, and goes on.
-    IsLeft,
+pub enum Backlog {
+    Taken,
+    /// Another process has the same socket, and takes them.
+    Left,
 }
 
-/// Accepts until `stop` is over, and then the [`Rest`] as that says. Each connection gets one of `permits`, which other listeners may share: a listener that nobody comes to holds
+/// Accepts until `stop` is over, and then whoever has connected by then, as the kernel resets what waits at a listener that
+/// is closed; unless it is [`Backlog::Left`]. Each connection gets one of `permits`, which other listeners may share: a listener that nobody comes to holds
 /// none.
 ///
 /// # Errors
@@ -50,7 +50,7 @@ pub async fn accept(
     listener: Listener,
     permits: Arc<Permits>,
     serve: impl Serve,
-    stop: impl Future<Output = Rest> + Send,
+    stop: impl Future<Output = Backlog> + Send,
 ) -> io::Result<()> {
     match listener {
         Listener::Tcp { listener, local } => {
@@ -62,12 +62,9 @@ pub async fn accept(
                     Ok((off_standard_tcp(stream)?, Client::tcp(peer, local)))
                 })
             };
-            let left = tokio::select! {
+            tokio::select! {
                 error = accept_all(&listener, next, &permits, serve.clone()) => return error,
-                rest = stop => rest,
-            };
-            if left == Rest::IsLeft {
-                return Ok(());
+                backlog = stop => if backlog == Backlog::Left { return Ok(()) },
             }
             let listener = listener.into_std()?;
             let rest = || {
@@ -85,12 +82,9 @@ pub async fn accept(
                 let accepted = listener.poll_accept(cx);
                 accepted.map(|accepted| Ok((off_standard_unix(accepted?.0)?, Client::unix())))
             };
-            let left = tokio::select! {
+            tokio::select! {
                 error = accept_all(&listener, next, &permits, serve.clone()) => return error,
-                rest = stop => rest,
-            };
-            if left == Rest::IsLeft {
-                return Ok(());
+                backlog = stop => if backlog == Backlog::Left { return Ok(()) },
             }
             let listener = listener.into_std()?;
             let rest = || {
@@ -263,7 +257,7 @@ mod tests {
         let clients: Vec<_> = (0..20).map(|_| std::net::TcpStream::connect(local).unwrap()).collect();
         let served = Count::default();
         // Over before the loop has looked for anybody.
-        let stop = std::future::ready(Rest::IsTaken);
+        let stop = std::future::ready(Backlog::Taken);
         accept(Listener::Tcp { listener: bound, local }, Permits::new(100), served.clone(), stop).await.unwrap();
         assert_eq!(served.0.load(Ordering::Relaxed), clients.len());
         assert!(std::net::TcpStream::connect(local).is_err(), "the port is closed");

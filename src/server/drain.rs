@@ -34,6 +34,8 @@ pub enum Ended {
     Failed(String),
 }
 
+/// The process makes room for one that has the same sockets.
+pub const RELOAD: &str = "reload";
 /// The name of the orchestrator's signal; that of a terminal is in a hurry.
 pub const SIGTERM: &str = "SIGTERM";
 

@@ -28,7 +28,7 @@ use crate::config::settings::Settings;
 use crate::dev::link::{self, Link, Message};
 use crate::exchange::request::BodyLimits;
 use crate::exchange::{Client, Crew, Replies, RequestIds, Spool};
-use crate::net::accept::{self, Rest, Serve};
+use crate::net::accept::{self, Backlog, Serve};
 use crate::net::conn;
 use crate::net::guard::HeadLimits;
 use crate::net::listen::Listener;
@@ -223,10 +223,8 @@ async fn serve(wiring: Wiring, ready: Ready, stops: &mut Stops) -> io::Result<(E
 
     let connections = Arc::new(GracefulShutdown::new());
     let permits = Permits::new(wiring.settings.limits.max_connections);
-    // A supervisor has the same listeners, and gives them to the next process.
-    let rest = if wiring.link.is_some() { Rest::IsLeft } else { Rest::IsTaken };
     let mut accepting = Accepting::new();
-    let (stop, stopped) = watch::channel(());
+    let (stop, stopped) = watch::channel(Backlog::Taken);
     for listener in listeners {
         let serve = Connections {
             front: Arc::clone(&front),
@@ -236,7 +234,7 @@ async fn serve(wiring: Wiring, ready: Ready, stops: &mut Stops) -> io::Result<(E
         let mut stopped = stopped.clone();
         let stopped = async move {
             drop(stopped.changed().await);
-            rest
+            *stopped.borrow()
         };
         accepting.spawn(accept::accept(listener, Arc::clone(&permits), serve, stopped));
     }
@@ -261,13 +259,18 @@ async fn serve(wiring: Wiring, ready: Ready, stops: &mut Stops) -> io::Result<(E
     front.draining.store(true, Ordering::Relaxed);
     let insisted =
         name == Some(drain::SIGTERM) && drain::delay(life.drain_delay, deadline, stops, &mut accepting).await;
+    // A supervisor has the same listeners, and gives them to the next process.
+    if name == Some(drain::RELOAD) || wiring.link.is_some() {
+        stop.send_replace(Backlog::Left);
+    }
     // Ends the accept loops and with them the listeners, so new connections are refused from here on.
     drop(stop);
     while accepting.join_next().await.is_some() {}
     let Some(connections) = Arc::into_inner(connections) else {
         return Err(io::Error::other("a listener outlived its loop"));
     };
-    if insisted || name == Some(drain::SIGTERM) && drain::linger(&permits, deadline, stops).await {
+    let lingers = matches!(name, Some(drain::SIGTERM | drain::RELOAD));
+    if insisted || lingers && drain::linger(&permits, deadline, stops).await {
         return Ok((Ended::Now, signalled));
     }
     let remains = Remains { front, queue: wiring.queue, threads: wiring.threads, permits };

@@ -130,10 +130,8 @@ def _reload(
     def main() -> None:
         with _handover.listen(host, port, ipv6=ipv6) as listener, visible():
             server = Server(app, bind=f"fd://{listener.fileno()}", live=True, **options)
-            try:
-                server.start().wait()
-            finally:
-                server.stop(0)
+            with _handover.serving(server):
+                server.wait()
 
     logging.getLogger("werkzeug").setLevel(logging.INFO)
     try:

@@ -4,7 +4,6 @@ Static files are found as Django's `runserver` finds them, and sent past Python.
 reloader starts the project anew. For development; in production the command is `monopod`.
 """
 
-import atexit
 import errno
 import logging
 import os
@@ -30,8 +29,6 @@ SENTENCES = {
     errno.EADDRINUSE: "That port is already in use.",
     errno.EADDRNOTAVAIL: "That IP address can't be assigned to.",
 }
-# What a request may take that runs while the project is reloaded, in seconds.
-AT_RELOAD = 0.2
 
 
 class DevelopmentServer:
@@ -63,14 +60,10 @@ class DevelopmentServer:
         access.addHandler(to_django)
         access.setLevel(logging.INFO)
         access.propagate = False
-        server.start()
-        # The reloader ends the process, and with it this thread.
-        atexit.register(server.stop, AT_RELOAD)
         try:
-            server.wait()
+            with _handover.serving(server):
+                server.wait()
         finally:
-            server.stop(AT_RELOAD)
-            atexit.unregister(server.stop)
             access.removeHandler(to_django)
             access.level, access.propagate = had
             self._listener.close()
