@@ -31,6 +31,25 @@ __all__ = [
 ]
 
 
+# Fixtures of pytest-django by which a test says itself how it wants the database.
+DATABASE = {"db", "transactional_db", "django_db_reset_sequences", "django_db_serialized_rollback"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give tests with a `monopod_server` database access as pytest-django gives it to those with its `live_server`.
+
+    What the test writes has to be committed, or the server's threads do not see it. Here, as pytest-django decides by
+    marks and by the names of fixtures, and before it sorts the tests.
+    """
+    if not (config.pluginmanager.hasplugin("django") and _django_is_configured()):
+        return
+    for item in items:
+        names = set(getattr(item, "fixturenames", ()))
+        if "monopod_server" in names and not names & DATABASE and item.get_closest_marker("django_db") is None:
+            item.add_marker(pytest.mark.django_db(transaction=True))
+
+
 class LiveServer:
     """A running server: `str()` is its URL, and `server + "/path"` that of a page."""
 
@@ -103,8 +122,8 @@ def monopod_server(
 ) -> Iterator[LiveServer]:
     """The application of `monopod_app`, served while the test runs.
 
-    With pytest-django the test has database access as with its `live_server`: `transactional_db`, unless it asked for
-    another one, and a database in memory is shared with the server's threads.
+    With pytest-django the test has database access as with its `live_server`: a transactional one, unless it asks for
+    another itself, and a database in memory is shared with the server's threads.
     """
     with _wrapped(request, monopod_app, monopod_options) as (app, live, options):
         yield serve_app(app, live=live, **options)
@@ -200,10 +219,9 @@ def _wrapped(
     if not _is_django(app):
         yield app, False, options
         return
-    if request.config.pluginmanager.hasplugin("django"):
-        named = {"db", "transactional_db", "django_db_reset_sequences", "django_db_serialized_rollback"}
-        if not named & set(request.fixturenames) and request.node.get_closest_marker("django_db") is None:
-            request.getfixturevalue("transactional_db")
+    # The database is to be the tests' before anybody looks which one it is.
+    for name in DATABASE & set(request.fixturenames):
+        request.getfixturevalue(name)
     from django.db import connections  # type: ignore[import-untyped]
 
     shared = {
