@@ -50,7 +50,7 @@ stage = @scripts/stage
 maturin = PYO3_PYTHON=$(python) CARGO_TARGET_DIR=$(TARGET)/wheel-build $(TOOLS_VENV)/bin/maturin build \
 	--quiet --locked --interpreter $(python)
 
-WHEEL_SOURCES := $(shell find src python -type f -not -name '*.pyc' 2>/dev/null) \
+WHEEL_SOURCES := $(shell find src python monopod.data -type f -not -name '*.pyc' 2>/dev/null) \
 	Cargo.toml Cargo.lock build.rs pyproject.toml rust-toolchain.toml README.md LICENSE
 PYTHON_CODE := python tests examples benches scripts/check-rooms scripts/fuzz
 

@@ -19,7 +19,10 @@ use crate::config::{Report, gunicorn, options};
 use crate::sys::{cgroup, descriptors};
 use help::Form;
 
+mod completions;
 mod help;
+mod man;
+mod meant;
 
 /// What the operator asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,7 +66,12 @@ pub fn parse(args: &[OsString], env: Env<'_>, host: &dyn Fn() -> Host) -> Result
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             return Ok(print(error.render()));
         }
-        Err(error) => return Err(StartError::usage(options::sentence(&error, None))),
+        Err(error) => {
+            let sentence = options::sentence(&error, None);
+            let meant = args.get(1).and_then(|word| command_meant(&word.to_string_lossy()));
+            let hint = meant.map(|hint| format!(" {hint}")).unwrap_or_default();
+            return Err(StartError::usage(format!("{sentence}{hint}")));
+        }
     };
     let behind = |words: usize| args.get(words..).unwrap_or_default();
     let resolve = |args| crate::config::resolve(Purpose::Serve, args, env, &host()).map(Box::new);
@@ -81,6 +89,13 @@ pub fn parse(args: &[OsString], env: Env<'_>, host: &dyn Fn() -> Host) -> Result
             Ok(Command::Compress { dirs, check: own.get_flag("check") })
         }
         "init" => Ok(Command::Init(own.get_many::<OsString>("command").unwrap_or_default().cloned().collect())),
+        "completions" => match completions::shell(own) {
+            Some(shell) => Ok(Command::Print(completions::script(shell, face(Form::Words)))),
+            None => Err(StartError::usage("Name a SHELL.")),
+        },
+        "man" => {
+            man::page(face(Form::Whole)).map(Command::Print).map_err(|error| StartError::software(error.to_string()))
+        }
         "help" => help::on(own.get_one::<String>("topic").map(String::as_str), &face).map(print),
         "dev" => crate::config::resolve(Purpose::Develop, arguments, env, &host())
             .map(|resolved| Command::Dev(Box::new(resolved))),
@@ -93,6 +108,13 @@ pub fn parse(args: &[OsString], env: Env<'_>, host: &dyn Fn() -> Host) -> Result
     }
 }
 
+/// A word on the command that may be meant by the TARGET `word`.
+#[must_use]
+pub fn command_meant(word: &str) -> Option<String> {
+    let meant = meant::command(&face(Form::Brief), word);
+    meant.map(|command| format!("`{word}` is not a command; did you mean `monopod {command}`?"))
+}
+
 /// What gunicorn's `--print-config` and `--check-config` ask for.
 fn asked_for(matches: &ArgMatches) -> Option<Report> {
     let asked = |flag, report| matches.get_flag(flag).then_some(report);
@@ -101,8 +123,11 @@ fn asked_for(matches: &ArgMatches) -> Option<Report> {
 
 /// The whole command with its subcommands, as help of this form shows it.
 fn face(form: Form) -> clap::Command {
-    let with_options =
-        |usage: &'static str| help::shaped(options::command().no_binary_name(false).override_usage(usage), form);
+    let with_options = |usage: &'static str| {
+        // gunicorn's options are understood, and nowhere shown.
+        let options = if form == Form::Brief { options::command() } else { options::our_own() };
+        help::shaped(options.no_binary_name(false).override_usage(usage), form)
+    };
     let directories = Arg::new("dir")
         .value_name("DIR")
         .help("Directories whose files get .br, .zst and .gz siblings")
@@ -167,8 +192,10 @@ fn face(form: Form) -> clap::Command {
                 .arg(check)
                 .arg(directories),
         )
+        .subcommand(completions::subcommand())
+        .subcommand(man::subcommand())
         .subcommand(help::subcommand())
-        .mut_subcommands(help::with_flag)
+        .mut_subcommands(help::completed)
 }
 
 /// The facts of the host this process runs on. What cannot be found out is `None`. The limit of descriptors is raised
@@ -378,6 +405,57 @@ mod tests {
         assert!(gist(&["help", "compress"]).contains("DIR") && gist(&["help", "check"]).contains("--threads"));
         let refused = gist(&["help", "nothing"]);
         assert!(refused.starts_with("64: `nothing` is neither a group of options (serve, static,"), "{refused}");
+    }
+
+    #[test]
+    fn the_definition_is_sound_in_every_form() {
+        for form in [Form::Brief, Form::Whole, Form::Group("Limits"), Form::Words] {
+            face(form).debug_assert();
+        }
+    }
+
+    #[test]
+    fn completions_and_the_page_have_every_option_and_command() {
+        let command = options::our_own();
+        for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+            let script = gist(&["completions", shell]);
+            for arg in options::settable(&command).filter(|arg| !arg.is_positional()) {
+                // fish has the words without their dashes.
+                assert!(script.contains(arg.get_long().unwrap()), "{shell}: {}", options::flag(arg));
+            }
+            assert!(script.contains("healthcheck") && !script.contains("worker-tmp-dir"), "{shell}");
+        }
+        let page = gist(&["man"]);
+        for arg in options::settable(&command) {
+            assert!(page.contains(&options::env_name(arg).replace('-', "\\-")), "{}", options::key(arg));
+        }
+        assert!(page.contains(".TH MONOPOD 1") && page.contains(".SH SIGNALS"), "{page}");
+        assert_eq!(
+            gist(&["completions", "tcsh"]),
+            "64: SHELL wants one of bash, elvish, fish, powershell, zsh, not `tcsh`."
+        );
+    }
+
+    #[test]
+    fn a_slip_in_a_command_is_told() {
+        for (word, expected) in [
+            ("chekc", Some("check")),
+            ("Check", Some("check")),
+            ("complete", Some("compress")),
+            ("healtcheck", Some("healthcheck")),
+            ("serv", Some("serve")),
+            ("app", None),
+            ("wsgi", None),
+            ("site", None),
+            ("check", None),
+            ("chekc:app", None),
+            ("chekc.py", None),
+            ("", None),
+        ] {
+            let expected = expected.map(|near| format!("`{word}` is not a command; did you mean `monopod {near}`?"));
+            assert_eq!(command_meant(word), expected, "{word}");
+        }
+        assert!(gist(&["chekc", "app:app"]).ends_with("did you mean `monopod check`?"));
     }
 
     #[test]

@@ -158,10 +158,15 @@ fn attached(
         });
         let Err(error) = ended.and_then(|()| body(py));
         python::shutdown::flush(py);
-        if let Some(link) = link {
-            link.fail(error.to_string());
+        let sentence = error.to_string();
+        telemetry::console::complain(&sentence);
+        let target = settings.serve.target.as_deref().filter(|_| sentence.starts_with("there is no module"));
+        if let Some(hint) = target.and_then(cli::command_meant) {
+            telemetry::console::complain(&hint);
         }
-        telemetry::console::complain(&error.to_string());
+        if let Some(link) = link {
+            link.fail(sentence);
+        }
         sys::process::exit_now(error.exit_code())
     })
 }

@@ -1,6 +1,6 @@
 //! Pages and tables that are rendered from the code say what the code says.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +20,18 @@ fn check(page: &str, rendered: &str) {
 #[test]
 fn the_configuration_page_is_what_the_options_say() {
     check("docs/configuration.md", &monopod::config::reference::reference());
+}
+
+/// The wheel installs it where `man` looks.
+#[test]
+fn the_manual_page_is_what_the_command_prints() {
+    let args = ["monopod", "man"].map(std::ffi::OsString::from);
+    let Ok(monopod::cli::Command::Print(page)) =
+        monopod::cli::parse(&args, &|_| None, &|| monopod::cli::host(&|_| None))
+    else {
+        panic!("monopod man prints");
+    };
+    check("monopod.data/data/share/man/man1/monopod.1", &page);
 }
 
 #[test]

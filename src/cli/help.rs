@@ -7,6 +7,7 @@
 use clap::builder::StyledStr;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use super::completions;
 use crate::config::StartError;
 use crate::config::options;
 use crate::config::sources::platform_name;
@@ -20,6 +21,8 @@ pub enum Form {
     Whole,
     /// As `Whole`, of the group with this heading.
     Group(&'static str),
+    /// All of them, each by the first words of its meaning, for completions.
+    Words,
 }
 
 /// The options that most need, in the order of `--help`, and what is said of them where the first words do not tell.
@@ -40,7 +43,7 @@ const BRIEF: &[(&str, &str)] = &[
 ];
 
 /// What a group is called behind `monopod help`, and its heading.
-const GROUPS: &[(&str, &str)] = &[
+pub const GROUPS: &[(&str, &str)] = &[
     ("serve", "Serve"),
     ("static", "Static files"),
     ("limits", "Limits"),
@@ -68,6 +71,7 @@ pub fn shaped(command: Command, form: Form) -> Command {
         .arg(flag(WHOLE, "Show all options").long("help").action(ArgAction::SetTrue));
     match form {
         Form::Brief => command.after_help(MORE),
+        Form::Words => command,
         Form::Whole | Form::Group(_) => command.after_help(ORDER),
     }
 }
@@ -88,6 +92,10 @@ fn shape(arg: Arg, form: Form) -> Arg {
             Some((_, help)) => arg.help(*help).hide_default_value(true),
             None => arg.hide_short_help(true),
         },
+        Form::Words => {
+            let help = first_words(&options::meaning(&arg).0).to_owned();
+            completions::hinted(arg.help(help))
+        }
         Form::Whole | Form::Group(_) => arg,
     }
 }
@@ -108,9 +116,13 @@ fn show_env(arg: Arg) -> Arg {
     arg.help(help).hide_default_value(true)
 }
 
-/// Adds `-h` and `--help` to a subcommand without options of its own form: clap's are off for all as soon as one has others.
-pub fn with_flag(command: Command) -> Command {
-    if command.get_arguments().any(|arg| arg.get_id() == "help") {
+/// What every subcommand has: its own name for completions, and `-h` and `--help` where it has not its own (clap's are off
+/// for all as soon as one has others).
+pub fn completed(command: Command) -> Command {
+    let name = format!("monopod {}", command.get_name());
+    let has_help = command.get_arguments().any(|arg| arg.get_id() == "help");
+    let command = command.bin_name(name);
+    if has_help {
         return command;
     }
     command.arg(Arg::new("help").short('h').long("help").help("Show this").action(ArgAction::Help))

@@ -23,6 +23,13 @@ pub fn sentence(error: &clap::Error, label: Option<&str>) -> String {
         (ErrorKind::ValueValidation, Some(reason)) => format!("{name} {reason}."),
         (ErrorKind::InvalidUtf8, _) => format!("{} wants text in UTF-8.", label.unwrap_or("The command line")),
         (ErrorKind::MissingRequiredArgument, _) => format!("Name at least one {name}."),
+        (ErrorKind::InvalidValue, _) if !text(ContextKind::InvalidValue).is_empty() => {
+            let valid = match error.get(ContextKind::ValidValue) {
+                Some(ContextValue::Strings(valid)) => valid.join(", "),
+                _ => String::new(),
+            };
+            format!("{name} wants one of {valid}, not `{}`.", text(ContextKind::InvalidValue))
+        }
         (ErrorKind::InvalidValue | ErrorKind::TooFewValues, _) => format!("{name} wants a value."),
         (ErrorKind::TooManyValues, _) => format!("{name} takes no value."),
         (ErrorKind::UnknownArgument, _) if arg.starts_with('-') => {

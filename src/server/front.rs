@@ -2,19 +2,18 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use super::admin::Admin;
+use super::connections::{Connections, Edge};
 use super::cut_off::Remains;
 use super::develop;
 use super::drain::{self, Accepting, Ended, Stops};
@@ -27,24 +26,19 @@ use crate::app::service::App;
 use crate::config::settings::Settings;
 use crate::dev::link::{self, Link, Message};
 use crate::exchange::request::BodyLimits;
-use crate::exchange::{Client, Crew, Replies, RequestIds, Spool};
-use crate::net::accept::{self, Backlog, Serve};
-use crate::net::conn;
-use crate::net::guard::HeadLimits;
+use crate::exchange::{Crew, Replies, RequestIds, Spool};
+use crate::net::accept::{self, Backlog};
 use crate::net::listen::Listener;
-use crate::net::permits::{Permit, Permits};
-use crate::net::proxy_protocol::{self, Source};
-use crate::net::stream::{Stream, Timeouts};
+use crate::net::permits::Permits;
+use crate::stack::Front;
 use crate::stack::identify::Trust;
 use crate::stack::observe::InFlight;
 use crate::stack::probe::Health;
-use crate::stack::turns::Turns;
-use crate::stack::{self, Front};
 use crate::static_files::StaticFiles;
 use crate::sys::thread;
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::log::Flush;
-use crate::telemetry::metrics::{Connected, Metrics};
+use crate::telemetry::metrics::Metrics;
 
 /// What the front is made of before the application is known.
 pub struct Wiring {
@@ -288,117 +282,5 @@ fn share_core(static_files: &StaticFiles) {
     let set = if static_files.is_empty() { thread::set_batch_scheduling() } else { thread::take_short_slices() };
     if let Err(error) = set {
         tracing::debug!(%error, "scheduling for a shared core is refused here; going on without it");
-    }
-}
-
-/// Gives each connection its stack and its task.
-#[derive(Clone)]
-struct Connections {
-    front: Arc<Front>,
-    drain: Arc<GracefulShutdown>,
-    edge: Edge,
-}
-
-/// What the settings say to a connection.
-#[derive(Clone, Copy)]
-struct Edge {
-    head: HeadLimits,
-    timeouts: Timeouts,
-    options: conn::Options,
-    /// `--proxy-protocol`.
-    proxy_protocol: bool,
-}
-
-impl Edge {
-    fn new(settings: &Settings) -> Self {
-        let limits = &settings.limits;
-        let head = HeadLimits {
-            request_line: limits.max_request_line,
-            header: limits.max_header_size,
-            headers: limits.max_header_size * 4,
-            count: limits.max_headers,
-        };
-        Self {
-            head,
-            timeouts: Timeouts {
-                header: limits.header_timeout,
-                keep_alive: limits.keep_alive,
-                write: limits.write_timeout,
-            },
-            options: conn::Options {
-                keep_alive: limits.keep_alive.is_some(),
-                head: head.request_line + head.headers + head.header,
-                headers: head.count,
-            },
-            proxy_protocol: settings.edge.proxy_protocol,
-        }
-    }
-}
-
-impl Serve for Connections {
-    fn serve<S>(&self, stream: S, client: Client, permit: Permit)
-    where
-        S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
-    {
-        let trust = &self.front.trust;
-        let client = Client { is_trusted: trust.has_peer(client.peer), ..client };
-        let connected = self.front.metrics.connect();
-        match (self.edge.proxy_protocol, client.is_trusted) {
-            (true, true) => drop(tokio::spawn(self.behind_proxy(stream, client, connected, permit))),
-            (true, false) => {
-                trust.warn_of(client.peer, "a PROXY protocol header");
-                self.begin(stream, client, connected, permit);
-            }
-            (false, _) => self.begin(stream, client, connected, permit),
-        }
-    }
-}
-
-impl Connections {
-    /// Serves HTTP from here on.
-    fn begin<S>(&self, stream: S, client: Client, connected: Connected, permit: Permit)
-    where
-        S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
-    {
-        let turns = Arc::new(Turns::default());
-        let stack = stack::stack(&self.front, &Arc::new(client), &turns);
-        let stream = Stream::new(stream, self.edge.head, self.edge.timeouts, Arc::clone(&turns))
-            .sending(self.front.static_files.arena())
-            .counted(connected);
-        let drain = self.drain.watcher();
-        tokio::spawn(conn::serve(stream, self.edge.options, stack, drain, permit, turns));
-    }
-
-    /// Reads the PROXY header first. A drain does not wait for it: who has not sent one has sent no request.
-    fn behind_proxy<S>(
-        &self,
-        mut stream: S,
-        proxy: Client,
-        connected: Connected,
-        permit: Permit,
-    ) -> impl Future<Output = ()> + Send + 'static
-    where
-        S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
-    {
-        let (front, edge) = (Arc::clone(&self.front), self.edge);
-        let drain = Arc::downgrade(&self.drain);
-        async move {
-            let client = match proxy_protocol::read(&mut stream).await {
-                Ok(Source::Proxy) => proxy,
-                // The headers are the client's, and whether the client may speak for others cannot be told.
-                Ok(Source::Hidden) => Client { is_trusted: false, ..proxy },
-                Ok(Source::Client { client, server }) => {
-                    let client = Client::tcp(client, server);
-                    Client { is_trusted: front.trust.has_peer(client.peer), ..client }
-                }
-                Err(error) => {
-                    front.metrics.fault("no-proxy-header");
-                    return front.trust.warn_without_header(proxy.peer, &error);
-                }
-            };
-            if let Some(drain) = drain.upgrade() {
-                Self { front, drain, edge }.begin(stream, client, connected, permit);
-            }
-        }
     }
 }

@@ -5,6 +5,7 @@
 //! server in somebody's program is the same without the process ([`held`], decision 009).
 
 pub mod admin;
+pub mod connections;
 pub mod cut_off;
 mod develop;
 pub mod drain;

@@ -1,0 +1,173 @@
+"""Promise: the command line is as its users expect: help that fits a screen, colours only on a terminal, completions that
+complete, a manual page, and for a slip the word that was meant."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from server import Face, environment
+
+ANSI = re.compile(r"\x1b\[")
+
+
+def say(face: Face, *args: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """The command with these words and nothing else: not all take the options of `face.run`."""
+    return Face(face.name, face.path).run(args[0], *args[1:], env=env)
+
+
+def on_a_terminal(face: Face, *args: str, env: dict[str, str] | None = None) -> str:
+    """What the command writes to a terminal of 80 columns."""
+    ours, theirs = pty.openpty()
+    own = {name: value for name, value in environment(env).items() if name not in ("NO_COLOR", "CLICOLOR")}
+    own = {**own, "TERM": "xterm", "COLUMNS": "80", **(env or {})}
+    process = subprocess.Popen([face.path, *args], stdout=theirs, stderr=theirs, stdin=subprocess.DEVNULL, env=own)
+    os.close(theirs)
+    text = b""
+    while True:
+        try:
+            part = os.read(ours, 65536)
+        except OSError:  # Linux tells the end of a terminal by EIO.
+            break
+        if not part:
+            break
+        text += part
+    os.close(ours)
+    assert process.wait(20) == 0
+    return text.decode()
+
+
+def test_brief_help_fits_a_screen(face: Face) -> None:
+    ended = say(face, "-h", env={"COLUMNS": "80"})
+    assert ended.returncode == 0
+    lines = ended.stdout.splitlines()
+    assert 20 <= len(lines) <= 50, len(lines)
+    assert max(map(len, lines)) <= 80
+    for word in ("--bind", "--threads", "--static", "check", "monopod --help"):
+        assert word in ended.stdout
+
+
+def test_whole_help_is_in_groups_and_a_group_alone(face: Face) -> None:
+    whole = say(face, "--help", env={"COLUMNS": "80"}).stdout
+    assert max(map(len, whole.splitlines())) <= 80
+    headings = re.findall(r"^(\w[\w ]*):$", whole, re.MULTILINE)
+    assert headings[-7:] == ["Serve", "Static files", "Limits", "Edge", "Life", "Logs", "Other"]
+    logs = say(face, "help", "logs").stdout
+    assert "--slow-request" in logs
+    assert "--bind" not in logs
+
+
+@pytest.mark.parametrize("args", [["-h"], ["--help"], ["help", "logs"], ["help", "compress"]])
+def test_colours_are_for_terminals(face: Face, args: list[str]) -> None:
+    assert ANSI.search(on_a_terminal(face, *args))
+    assert not ANSI.search(say(face, *args).stdout)
+    for quiet in ({"NO_COLOR": "1"}, {"CLICOLOR": "0"}, {"TERM": "dumb"}):
+        assert not ANSI.search(on_a_terminal(face, *args, env=quiet)), quiet
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "says"),
+    [
+        (["--thread", "4"], 64, "did you mean --threads?"),
+        (["--max-body-siz=4m"], 64, "did you mean --max-body-size?"),
+        (["chekc"], 70, "did you mean `monopod check`?"),
+        (["chekc", "app:app"], 64, "did you mean `monopod check`?"),
+        (["help", "nothing"], 64, "limits, edge, life, logs"),
+        (["completions", "tcsh"], 64, "bash, elvish, fish, powershell, zsh"),
+        (["--log-level", "loud"], 64, "error, warn, info, debug, trace"),
+        (["--log-format", "xml"], 64, "`json` or `text`"),
+        (["--access-log=maybe"], 64, "`true` or `false`"),
+    ],
+)
+def test_a_slip_is_answered_with_what_was_meant(
+    face: Face, tmp_path: Path, args: list[str], code: int, says: str
+) -> None:
+    options = ["--bind", "127.0.0.1:0", *face.options] if args == ["chekc"] else []
+    ended = Face(face.name, face.path).run(args[0], *args[1:], *options, cwd=tmp_path)
+    assert ended.returncode == code, ended
+    assert says in ended.stderr.splitlines()[-1]
+    # Nothing of how Rust shows its values.
+    assert not re.search(r'Some\(|Err\(|Os \{|kind: |"\)', ended.stderr), ended.stderr
+
+
+def complete_in_bash(script: Path, *words: str, cwd: Path) -> list[str]:
+    """What bash offers for the last of the words, by the function that the script registers."""
+    driver = (
+        'source "$0" || exit 3\n'
+        "function=$(complete -p monopod) || exit 4\n"
+        "function=${function##* -F } function=${function%% *}\n"
+        'COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()\n'
+        '"$function" monopod "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}" 2>/dev/null\n'
+        'printf "%s\\n" "${COMPREPLY[@]}"\n'
+    )
+    ended = subprocess.run(
+        ["bash", "--norc", "-c", driver, str(script), *words], cwd=cwd, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended
+    return sorted(filter(None, ended.stdout.splitlines()))
+
+
+def test_bash_completes(face: Face, tmp_path: Path) -> None:
+    script = tmp_path / "monopod.bash"
+    script.write_text(say(face, "completions", "bash").stdout)
+    (tmp_path / "monopod.toml").touch()
+    for words, expected in [
+        (("monopod", "--thr"), ["--threads"]),
+        (("monopod", "health"), ["healthcheck"]),
+        (("monopod", "check", "--static-"), ["--static-root"]),
+        (("monopod", "--log-level", "w"), ["warn"]),
+        (("monopod", "serve", "--log-format", ""), ["json", "text"]),
+        (("monopod", "completions", "z"), ["zsh"]),
+        (("monopod", "help", "li"), ["life", "limits"]),
+        (("monopod", "--config", "mono"), ["monopod.bash", "monopod.toml"]),
+        (("monopod", "--worker-tmp"), []),
+    ]:
+        assert complete_in_bash(script, *words, cwd=tmp_path) == expected, words
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_take_their_scripts(face: Face, tmp_path: Path, shell: str) -> None:
+    script = tmp_path / "script"
+    script.write_text(say(face, "completions", shell).stdout)
+    assert "healthcheck" in script.read_text()
+    if not shutil.which(shell):
+        return  # Written, and not judged by the shell itself.
+    ended = subprocess.run([shell, "-n", str(script)], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_the_manual_page_is_sound(face: Face) -> None:
+    page = say(face, "man").stdout
+    for section in (".SH NAME", ".SH SYNOPSIS", ".SH COMMANDS", '.SH "STATIC FILES"', ".SH SIGNALS", ".SH EXAMPLES"):
+        assert section in page, section
+    if not shutil.which("groff"):
+        return
+    command = ["groff", "-ww", "-man", "-Tutf8", "-Kutf8", "-rLL=78n"]
+    ended = subprocess.run(command, input=page, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "--static-root" in re.sub(r"\x1b\[\d*m|.\x08", "", ended.stdout)
+
+
+def test_check_fits_eighty_columns(face: Face, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("def app(e, s):\n    pass\n")
+    args = ["--static", "/static=/srv/a/long/way/to/the/collected/static/files", "-w", "4", "--worker-tmp-dir", "/x"]
+    ended = face.run("check", "app:app", *args, cwd=tmp_path)
+    assert ended.returncode == 0, ended
+    wide = [
+        line for line in ended.stdout.splitlines() if len(line) > 80 and "venv" not in line and "static" not in line
+    ]
+    assert not wide
+    assert [line for line in ended.stdout.splitlines() if re.fullmatch(r"[A-Z][a-z ]+", line)] == [
+        "Serve",
+        "Static files",
+        "Limits",
+        "Edge",
+        "Life",
+        "Logs",
+    ]
