@@ -68,7 +68,9 @@ pub fn parse(args: &[OsString], env: Env<'_>, host: &dyn Fn() -> Host) -> Result
         }
         Err(error) => {
             let sentence = options::sentence(&error, None);
-            let meant = args.get(1).and_then(|word| command_meant(&word.to_string_lossy()));
+            let is_command = |word: &str| face(Form::Brief).find_subcommand(word).is_some();
+            let first = args.get(1).map(|word| word.to_string_lossy()).filter(|word| !is_command(word));
+            let meant = first.and_then(|word| command_meant(&word));
             let hint = meant.map(|hint| format!(" {hint}")).unwrap_or_default();
             return Err(StartError::usage(format!("{sentence}{hint}")));
         }
@@ -112,7 +114,13 @@ pub fn parse(args: &[OsString], env: Env<'_>, host: &dyn Fn() -> Host) -> Result
 #[must_use]
 pub fn command_meant(word: &str) -> Option<String> {
     let meant = meant::command(&face(Form::Brief), word);
-    meant.map(|command| format!("`{word}` is not a command; did you mean `monopod {command}`?"))
+    meant.map(|command| {
+        if command == word {
+            format!("A command comes first; did you mean `monopod {command} …`?")
+        } else {
+            format!("`{word}` is not a command; did you mean `monopod {command}`?")
+        }
+    })
 }
 
 /// What gunicorn's `--print-config` and `--check-config` ask for.
@@ -441,13 +449,12 @@ mod tests {
         for (word, expected) in [
             ("chekc", Some("check")),
             ("Check", Some("check")),
-            ("complete", Some("compress")),
+            ("compres", Some("compress")),
             ("healtcheck", Some("healthcheck")),
             ("serv", Some("serve")),
             ("app", None),
             ("wsgi", None),
             ("site", None),
-            ("check", None),
             ("chekc:app", None),
             ("chekc.py", None),
             ("", None),
@@ -455,6 +462,7 @@ mod tests {
             let expected = expected.map(|near| format!("`{word}` is not a command; did you mean `monopod {near}`?"));
             assert_eq!(command_meant(word), expected, "{word}");
         }
+        assert_eq!(command_meant("check").unwrap(), "A command comes first; did you mean `monopod check …`?");
         assert!(gist(&["chekc", "app:app"]).ends_with("did you mean `monopod check`?"));
     }
 

@@ -18,6 +18,9 @@ Every option is optional. Each can be given in three ways, of which the first th
 
 What nobody sets is decided from the container (its CPU and memory limits) or has a fixed default. `monopod check` prints
 every option with its value and where it comes from. What moves over from gunicorn is [at the end](#from-gunicorn).
+`monopod -h` shows the options most used, `monopod --help` all, `monopod help limits` one group; `monopod man` prints the
+manual page, which the wheel also installs, and `monopod completions bash` (zsh, fish, elvish, powershell) what a shell needs
+to complete them.
 
 **The file** is `--config FILE`, else `monopod.toml`, else the table `[tool.monopod]` in `pyproject.toml`. The latter two
 are looked for in the working directory: that of `--chdir` or `MONOPOD_CHDIR`, if given. A `chdir` in the file moves the

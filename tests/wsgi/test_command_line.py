@@ -77,6 +77,7 @@ def test_colours_are_for_terminals(face: Face, args: list[str]) -> None:
         (["--thread", "4"], 64, "did you mean --threads?"),
         (["--max-body-siz=4m"], 64, "did you mean --max-body-size?"),
         (["chekc"], 70, "did you mean `monopod check`?"),
+        (["--threads", "2", "check"], 70, "A command comes first; did you mean `monopod check …`?"),
         (["chekc", "app:app"], 64, "did you mean `monopod check`?"),
         (["help", "nothing"], 64, "limits, edge, life, logs"),
         (["completions", "tcsh"], 64, "bash, elvish, fish, powershell, zsh"),
@@ -88,7 +89,7 @@ def test_colours_are_for_terminals(face: Face, args: list[str]) -> None:
 def test_a_slip_is_answered_with_what_was_meant(
     face: Face, tmp_path: Path, args: list[str], code: int, says: str
 ) -> None:
-    options = ["--bind", "127.0.0.1:0", *face.options] if args == ["chekc"] else []
+    options = ["--bind", "127.0.0.1:0", *face.options] if code == 70 else []
     ended = Face(face.name, face.path).run(args[0], *args[1:], *options, cwd=tmp_path)
     assert ended.returncode == code, ended
     assert says in ended.stderr.splitlines()[-1]
