@@ -98,8 +98,9 @@ def settings(face: Face, pod: Pod, site: Site) -> dict[str, tuple[str, str]]:
     assert ended.returncode == 0, ended
     assert secret()["DJANGO_SECRET_KEY"] not in ended.stdout + ended.stderr
     assert "warning" not in ended.stdout, ended.stdout
-    table = ended.stdout.partition("\n\n")[2]
-    rows = [re.split(r" {2,}", line) for line in table.splitlines() if line]
+    # Below a long value its origin has a line of its own.
+    table = re.sub(r"\n {4,}", "  ", ended.stdout.partition("\n\n")[2])
+    rows = [re.split(r" {2,}", line.strip()) for line in table.splitlines() if line.startswith("  ")]
     return {option: (value, origin) for option, value, origin in rows}
 
 

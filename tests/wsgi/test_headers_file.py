@@ -154,11 +154,12 @@ def test_check_shows_the_file(face: Face, tmp_path: Path) -> None:
     ended = face.run("check", "lab:application", "--static-root", str(tmp_path))
     assert ended.returncode == 0, ended
     assert f"{tmp_path}/_headers (rules: 1)" in ended.stdout
-    assert f"warning: {tmp_path}/_headers, line 3 " in ended.stdout
+    assert f"warning: {tmp_path}/_headers, line 3 " in " ".join(ended.stdout.split())
     named = face.run("check", "lab:application", env={"MONOPOD_HEADERS_FILE": str(tmp_path / "rules")})
     assert named.returncode == 78, named
 
     (tmp_path / "rules").write_text("/*\n  X-A: 1\n")
     named = face.run("check", "lab:application", env={"MONOPOD_HEADERS_FILE": str(tmp_path / "rules")})
-    (row,) = [line.split(maxsplit=2) for line in named.stdout.splitlines() if line.startswith("headers-file")]
-    assert row[1:] == [str(tmp_path / "rules"), "env MONOPOD_HEADERS_FILE"]
+    # Below a long value its origin has a line of its own.
+    words = " ".join(named.stdout.split())
+    assert f"headers-file {tmp_path / 'rules'} env MONOPOD_HEADERS_FILE" in words
