@@ -17,9 +17,11 @@ use crate::config::sources::{Env, lookup};
 pub use crate::config::{Host, Origin, Purpose, Resolved, StartError};
 use crate::config::{Report, gunicorn, options};
 use crate::sys::{cgroup, descriptors};
+pub use explain::Explain;
 use help::Form;
 
 mod completions;
+mod explain;
 mod help;
 mod man;
 mod meant;
@@ -44,6 +46,8 @@ pub enum Command {
     },
     /// Become this other command (at least one word).
     Init(Vec<OsString>),
+    /// Say what the configuration of another server becomes.
+    Explain(Explain),
     /// Write this text (help or version) to stdout and exit with 0.
     Print(String),
 }
@@ -91,6 +95,7 @@ pub fn parse(args: &[OsString], env: Env<'_>, host: &dyn Fn() -> Host) -> Result
             Ok(Command::Compress { dirs, check: own.get_flag("check") })
         }
         "init" => Ok(Command::Init(own.get_many::<OsString>("command").unwrap_or_default().cloned().collect())),
+        "explain" => explain::asked(own).map(Command::Explain),
         "completions" => match completions::shell(own) {
             Some(shell) => Ok(Command::Print(completions::script(shell, face(Form::Words)))),
             None => Err(StartError::usage("Name a SHELL.")),
@@ -200,6 +205,7 @@ fn face(form: Form) -> clap::Command {
                 .arg(check)
                 .arg(directories),
         )
+        .subcommand(explain::subcommand())
         .subcommand(completions::subcommand())
         .subcommand(man::subcommand())
         .subcommand(help::subcommand())
@@ -270,6 +276,9 @@ mod tests {
             Ok(Command::Healthcheck(resolved)) => serve("healthcheck", &resolved),
             Ok(Command::Compress { dirs, check }) => format!("compress {dirs:?} {check}"),
             Ok(Command::Init(command)) => format!("init {command:?}"),
+            Ok(Command::Explain(Explain { files, command, from, format, .. })) => {
+                format!("explain {files:?} {command:?} {from:?} {format:?}")
+            }
             Ok(Command::Print(text)) => text,
             Err(error) => format!("{}: {error}", error.exit_code()),
         }
@@ -304,6 +313,15 @@ mod tests {
             (&["compress", "a", "b"], "compress [\"a\", \"b\"] false"),
             (&["compress", "--check", "a"], "compress [\"a\"] true"),
             (&["compress", "a", "--check"], "compress [\"a\"] true"),
+            (&["explain", "a.py", "b.conf"], r#"explain ["a.py", "b.conf"] [] None Command"#),
+            (
+                &["explain", "--format=json", "--", "gunicorn", "-w", "4", "--", "--from", "x"],
+                r#"explain [] ["gunicorn", "-w", "4", "--", "--from", "x"] None Json"#,
+            ),
+            (
+                &["explain", "-", "--from", "nginx", "--", "uwsgi", "--help"],
+                r#"explain ["-"] ["uwsgi", "--help"] Some(Nginx) Command"#,
+            ),
         ] {
             assert_eq!(gist(words), expected, "{words:?}");
         }
@@ -334,6 +352,12 @@ mod tests {
             (&["compress"], "Name at least one DIR."),
             (&["init"], "Name at least one COMMAND."),
             (&["init", "--"], "Name at least one COMMAND."),
+            (
+                &["explain"],
+                "explain wants files, such as gunicorn.conf.py and nginx.conf, or a command after `--`, such as `-- gunicorn app:app`.",
+            ),
+            (&["explain", "a", "--from", "apache"], "--from wants gunicorn, uwsgi, granian or nginx, not `apache`."),
+            (&["explain", "a", "--format", "yaml"], "--format wants command, toml or json, not `yaml`."),
         ] {
             assert_eq!(gist(words), format!("64: {expected}"), "{words:?}");
         }

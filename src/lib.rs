@@ -20,6 +20,7 @@ pub mod cli;
 pub mod config;
 pub mod dev;
 pub mod exchange;
+pub mod explain;
 pub mod extension;
 pub mod net;
 pub mod python;
@@ -107,6 +108,7 @@ fn dispatch(face: Face, args: &[OsString], link: Option<&Link>) -> Result<u8, St
             }
         }
         Command::Init(command) => Ok(become_command(&command)),
+        Command::Explain(asked) => explain_as_told(face, &asked),
         Command::Serve(resolved) => attached(face, &resolved.settings, None, |py| server::serve(py, &resolved, None)),
         Command::Check(resolved, report) => {
             attached(face, &resolved.settings, None, |py| server::check(py, &resolved, report))
@@ -181,6 +183,73 @@ fn become_command(words: &[OsString]) -> u8 {
     };
     telemetry::console::complain(&format!("{name} cannot be run ({error}): {advice}"));
     code
+}
+
+/// Reads what is named, and writes the report. A gunicorn.conf.py is evaluated, for which the interpreter is started.
+fn explain_as_told(face: Face, asked: &cli::Explain) -> Result<u8, StartError> {
+    let mut sources = Vec::new();
+    for file in &asked.files {
+        let is_stdin = file.as_os_str() == "-";
+        let name = if is_stdin { "<stdin>".to_owned() } else { file.display().to_string() };
+        let read = if is_stdin { std::io::read_to_string(std::io::stdin()) } else { explain::files::open(file) };
+        let text = read.map_err(|error| StartError::no_input(format!("{name} cannot be read ({error})")))?;
+        let server =
+            asked.from.map_or_else(|| explain::files::recognise(&name, &text), Ok).map_err(StartError::usage)?;
+        sources.push(explain::Source { name, text, server });
+    }
+    let env = |name: &str| std::env::var_os(name);
+    let started = std::cell::Cell::new(face == Face::Wheel);
+    let evaluate = |name: &str, text: &str| {
+        let cwd = server::cwd().map_err(|error| error.to_string())?;
+        if !started.replace(true) {
+            let python =
+                python::venv::discover(asked.venv.as_deref(), &env, &cwd).map_err(|error| error.to_string())?;
+            python::embed::initialize(python.as_deref()).map_err(|error| error.to_string())?;
+        }
+        Python::attach(|py| {
+            let defined = python::gunicorn_conf::evaluate(py, name, text, &cwd.to_string_lossy());
+            python::shutdown::flush(py);
+            defined.map(|defined| defined.into_iter().filter_map(|defined| setting_of(name, defined)).collect()).map_err(
+                |error| {
+                    error.display(py);
+                    format!(
+                        "{name} fails here, as the traceback above says: run explain where gunicorn runs, in the same                          environment (--venv DIR) and with the same variables"
+                    )
+                },
+            )
+        })
+    };
+    let context = explain::Context {
+        open: &explain::files::open,
+        list: &explain::files::matching,
+        env: &|name| std::env::var(name).ok(),
+        evaluate: &evaluate,
+        cpus: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        behind_proxy: false,
+        read: Vec::new(),
+    };
+    let report = explain::explain(sources, &asked.command, context).map_err(|trouble| match trouble {
+        explain::Trouble::Usage(sentence) => StartError::usage(sentence),
+        explain::Trouble::Input(sentence) => StartError::config(sentence),
+    })?;
+    telemetry::console::print(&report.render(asked.format));
+    Ok(u8::from(!report.plan.stops.is_empty()))
+}
+
+/// A name that a gunicorn.conf.py defines, as a setting; what it only imports for itself is none.
+fn setting_of(file: &str, defined: python::gunicorn_conf::Defined) -> Option<explain::setting::Setting> {
+    let python::gunicorn_conf::Defined { name, kind, values, line, computed, imported } = defined;
+    if imported && !explain::gunicorn::is_setting(&name) {
+        return None;
+    }
+    let values = match kind {
+        python::gunicorn_conf::Kind::Nothing => vec!["None".to_owned()],
+        // Its name says it all.
+        python::gunicorn_conf::Kind::Callable => Vec::new(),
+        _ => values,
+    };
+    let place = explain::setting::Place { source: file.to_owned(), line };
+    Some(explain::setting::Setting { place, name, values, computed, assigned: true })
 }
 
 /// A person sees a bar and a sentence; whoever reads standard output or error by a program gets one line of JSON.

@@ -9,6 +9,9 @@ pub enum StartError {
     /// The command line is wrong (`EX_USAGE`, 64).
     #[error("{0}")]
     Usage(String),
+    /// A file that was named cannot be read (`EX_NOINPUT`, 66).
+    #[error("{0}")]
+    NoInput(String),
     /// Something the server needs is not to be had, such as a port in use (`EX_UNAVAILABLE`, 69).
     #[error("{0}")]
     Unavailable(String),
@@ -24,6 +27,11 @@ impl StartError {
     /// The command line is wrong: exit code 64.
     pub fn usage(sentence: impl Into<String>) -> Self {
         Self::Usage(sentence.into())
+    }
+
+    /// A file that was named cannot be read: exit code 66.
+    pub fn no_input(sentence: impl Into<String>) -> Self {
+        Self::NoInput(sentence.into())
     }
 
     /// A resource is not to be had: exit code 69.
@@ -46,6 +54,7 @@ impl StartError {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 64,
+            Self::NoInput(_) => 66,
             Self::Unavailable(_) => 69,
             Self::Software(_) => 70,
             Self::Config(_) => 78,
@@ -61,6 +70,7 @@ mod tests {
     fn each_reason_has_its_sysexits_code_and_shows_its_sentence() {
         let table = [
             (StartError::usage("a"), 64, "a"),
+            (StartError::no_input("e"), 66, "e"),
             (StartError::unavailable("b"), 69, "b"),
             (StartError::software("c"), 70, "c"),
             (StartError::config("d"), 78, "d"),

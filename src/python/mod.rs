@@ -9,6 +9,7 @@ pub mod embed;
 pub mod failure;
 pub mod fork;
 pub mod framework;
+pub mod gunicorn_conf;
 pub mod interrupt;
 pub mod lender;
 pub mod load;

@@ -1,0 +1,313 @@
+//! What a location is for: the application, files, or something that another part of monopod does.
+
+use super::parse::Directive;
+use super::site::Site;
+use crate::explain::setting::Status;
+
+/// A location, understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    /// As it is named in the report.
+    pub label: String,
+    pub kind: Kind,
+    pub status: Status,
+    /// Options that stand for it: keys and values.
+    pub choices: Vec<(String, String)>,
+    pub note: String,
+    /// For rules about headers of its files, and sizes of its bodies: the URL it begins with.
+    pub url: Option<String>,
+}
+
+/// What kind of location.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    App,
+    Files,
+    Other,
+}
+
+/// Directories whose files come while the server runs, by the names that they usually have.
+const UPLOADS: &[&str] = &[
+    "media",
+    "upload",
+    "uploads",
+    "files",
+    "user-media",
+    "attachments",
+    "documents",
+    "protected",
+    "private",
+    "usermedia",
+];
+
+impl Location {
+    /// `root` is what the blocks around it say.
+    #[must_use]
+    pub fn of(directive: &Directive, root: Option<&str>, site: &Site) -> Self {
+        let (modifier, path) = match directive.arguments.as_slice() {
+            [modifier, path, ..] => (modifier.as_str(), path.as_str()),
+            [path] => glued(path),
+            [] => ("", ""),
+        };
+        let made = Self {
+            label: format!("location {}", directive.arguments.join(" ")),
+            kind: Kind::Other,
+            status: Status::NotNeeded,
+            choices: Vec::new(),
+            note: String::new(),
+            url: None,
+        };
+        let is_prefix = matches!(modifier, "" | "^~");
+        let url = (is_prefix && path.starts_with('/')).then(|| path.trim_end_matches('/').to_owned());
+        let made = Self { url, ..made };
+        let passes = ["proxy_pass", "uwsgi_pass"].iter().find_map(|name| directive.last(name));
+        if let Some(pass) = passes {
+            return made.passed(pass, path, is_prefix, site);
+        }
+        if ["fastcgi_pass", "scgi_pass", "grpc_pass", "memcached_pass"].iter().any(|name| directive.has(name)) {
+            return made.told(Status::Dropped, "another program: route to it at the ingress");
+        }
+        if directive.has("stub_status") {
+            return made.told(Status::Dropped, "`/metrics` and the status page on the admin port");
+        }
+        if let Some(answer) = directive.last("return") {
+            return made.returned(answer.first(), path, modifier);
+        }
+        if path.contains("acme-challenge") {
+            return made.told(Status::Dropped, "certificates are the ingress's (cert-manager)");
+        }
+        if directive.last("deny").is_some_and(|deny| deny.first() == "all") && !directive.has("allow") {
+            if path.contains(r"\.") || path.contains("/.") {
+                return made.told(Status::NotNeeded, "names with a leading dot are not served, .well-known excepted");
+            }
+            return made.told(Status::Dropped, "the application or the ingress refuses it");
+        }
+        if modifier.starts_with('~') {
+            return made.by_pattern(directive, path, root);
+        }
+        if modifier == "=" {
+            return made.single(directive, path, root, site);
+        }
+        made.files(directive, path, root, site)
+    }
+
+    fn told(self, status: Status, note: impl Into<String>) -> Self {
+        Self { status, note: note.into(), ..self }
+    }
+
+    fn kept(self, choices: Vec<(String, String)>, note: impl Into<String>) -> Self {
+        Self { kind: Kind::Files, status: Status::Kept, choices, note: note.into(), ..self }
+    }
+
+    fn passed(self, pass: &Directive, path: &str, is_prefix: bool, site: &Site) -> Self {
+        let (upstream, uri) = target_of(pass.first());
+        if !site.is_application(upstream) {
+            let note = format!("{upstream} is not the application: route to it at the ingress");
+            return self.told(Status::Dropped, note);
+        }
+        let made = Self { kind: Kind::App, ..self };
+        let strips = uri.is_some_and(|uri| uri.is_empty() || uri == "/");
+        if strips && is_prefix && !path.trim_matches('/').is_empty() && site.application_paths == 1 {
+            let value = path.trim_end_matches('/').to_owned();
+            let note = "the prefix that nginx took away from the path is SCRIPT_NAME";
+            let choices = vec![("root-path".to_owned(), value)];
+            return Self { status: Status::Kept, choices, note: note.to_owned(), ..made };
+        }
+        made.told(Status::NotNeeded, "the application has every path that is not a file's")
+    }
+
+    fn returned(self, code: &str, path: &str, modifier: &str) -> Self {
+        if matches!(code, "200" | "204") && !modifier.starts_with('~') && !path.starts_with('@') {
+            let choices = vec![("health-path".to_owned(), path.to_owned())];
+            let note = "answered as the readiness probe is; better ask /-/ready on the admin port";
+            return Self { status: Status::Kept, choices, note: note.to_owned(), ..self };
+        }
+        match code {
+            "301" | "302" | "303" | "307" | "308" => {
+                self.told(Status::Dropped, "redirects are the ingress's or the application's")
+            }
+            "404" | "403" => self.told(Status::Dropped, "the application answers for its own paths"),
+            _ => self.told(Status::Dropped, "answers of nginx's own are the ingress's or the application's"),
+        }
+    }
+
+    fn by_pattern(self, directive: &Directive, path: &str, root: Option<&str>) -> Self {
+        let dir = directive.last("root").map(Directive::first).or(root);
+        let names = segments(path);
+        if let (Some(dir), false) = (dir, names.is_empty()) {
+            let mounts = names.iter().map(|name| {
+                let key = if UPLOADS.contains(&name.as_str()) { "accel" } else { "static" };
+                (key.to_owned(), format!("/{name}={}/{name}", dir.trim_end_matches('/')))
+            });
+            let note = if names.iter().any(|name| UPLOADS.contains(&name.as_str())) { NEEDS_A_VIEW } else { "" };
+            return self.kept(mounts.collect(), note);
+        }
+        let is_ending = path.contains(r"\.") || path.contains("(?:");
+        if !is_ending && !directive.has("alias") {
+            return self.told(Status::Dropped, "patterns of URLs are the ingress's or the application's");
+        }
+        let made = Self { kind: Kind::Files, ..self };
+        if directive.has("alias") {
+            return made.told(Status::Dropped, "name the URL and the directory: --static /URL=DIR");
+        }
+        let note = "files are found by where they lie, not by their ending; their caching is --max-age, and a year for names with a hash";
+        made.told(Status::NotNeeded, note)
+    }
+
+    fn single(self, directive: &Directive, path: &str, root: Option<&str>, site: &Site) -> Self {
+        let file = directive.last("alias").map(|alias| alias.first().to_owned());
+        let own = directive
+            .last("root")
+            .map(Directive::first)
+            .or(root)
+            .map(|root| format!("{}{path}", root.trim_end_matches('/')));
+        let Some(file) = file.or(own) else {
+            return self.told(Status::NotNeeded, "the application answers it, or a file of --static-root");
+        };
+        if site.error_pages.iter().any(|page| page == path) {
+            return self.told(Status::Dropped, "a page for errors: the application's own go to the client as they are");
+        }
+        let made = Self { kind: Kind::Files, ..self };
+        let note = format!(
+            "put {file} into a directory of such files (favicon.ico, robots.txt), and name that by --static-root: all its files are public"
+        );
+        made.told(Status::Dropped, note)
+    }
+
+    fn files(self, directive: &Directive, path: &str, root: Option<&str>, site: &Site) -> Self {
+        let is_named = path.starts_with('@');
+        let own = directive.last("root").map(Directive::first);
+        let alias = directive.last("alias").map(Directive::first);
+        let Some(dir) = alias.or(own).or(root).filter(|_| !is_named) else {
+            return self.told(Status::NotNeeded, "nothing in it is left to do");
+        };
+        if path == "/" {
+            let falls_back = directive.last("try_files").and_then(|tried| tried.arguments.last());
+            let spa = falls_back.is_some_and(|last| is_page(last));
+            let mut choices = vec![("static-root".to_owned(), dir.to_owned())];
+            if spa {
+                choices.push(("spa".to_owned(), "true".to_owned()));
+            }
+            let is_tried = falls_back.is_some_and(|last| last.starts_with('@'));
+            if !spa
+                && !is_tried
+                && site.application_paths == 0
+                && own.or(alias).is_none()
+                && !directive.has("try_files")
+            {
+                return self.told(Status::NotNeeded, "the application has every path that is not a file's");
+            }
+            return self.kept(choices, "files beside the application's pages; what is no file is the application's");
+        }
+        let url = path.trim_end_matches('/');
+        let dir = match alias {
+            Some(alias) => alias.to_owned(),
+            None => format!("{}{url}", dir.trim_end_matches('/')),
+        };
+        let dir = if dir.len() > 1 { dir.trim_end_matches('/').to_owned() } else { dir };
+        let name = url.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+        let mount = format!("{url}={dir}");
+        if directive.has("internal") {
+            return self.kept(vec![("accel".to_owned(), mount)], "");
+        }
+        if UPLOADS.contains(&name.as_str()) {
+            return self.kept(vec![("accel".to_owned(), mount)], NEEDS_A_VIEW);
+        }
+        self.kept(vec![("static".to_owned(), mount)], "")
+    }
+}
+
+/// Why uploads are not simply static files.
+pub const NEEDS_A_VIEW: &str = "by a view: --static reads its tree once, at the start, and uploads come later. A view of the application names the file by X-Accel-Redirect (docs/static-files.md), or uploads go to object storage";
+
+/// `~*\.js$` without a space, `=/x`.
+fn glued(path: &str) -> (&str, &str) {
+    for modifier in ["~*", "^~", "~", "="] {
+        if let Some(rest) = path.strip_prefix(modifier).filter(|rest| !rest.is_empty()) {
+            return (&path[..modifier.len()], rest);
+        }
+    }
+    ("", path)
+}
+
+/// The names in a pattern like `^/(static|media)/` or `^/static/`; none where it is another.
+fn segments(pattern: &str) -> Vec<String> {
+    let Some(rest) = pattern.strip_prefix("^/") else { return Vec::new() };
+    let end = rest.find('/').unwrap_or(rest.len());
+    let (names, behind) = rest.split_at(end);
+    let names = names.trim_start_matches("(?:").trim_start_matches('(').trim_end_matches(')');
+    let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+    let names: Vec<&str> = names.split('|').collect();
+    let behind = behind.trim_start_matches('/').trim_end_matches('$').trim_start_matches('(').trim_end_matches(')');
+    if !names.iter().all(|name| is_name(name)) || !matches!(behind, "" | ".*" | ".+" | "?") {
+        return Vec::new();
+    }
+    names.into_iter().map(str::to_owned).collect()
+}
+
+/// Whether the last of try_files is a page.
+#[must_use]
+pub fn is_page(last: &str) -> bool {
+    last.to_ascii_lowercase().ends_with(".html")
+}
+
+/// The upstream's name or address, and the URI behind it, of the argument of proxy_pass.
+#[must_use]
+pub fn target_of(argument: &str) -> (&str, Option<&str>) {
+    let rest = argument.split_once("://").map_or(argument, |(_, rest)| rest);
+    if let Some(path) = rest.strip_prefix("unix:") {
+        let (path, uri) = path.split_once(':').map_or((path, None), |(path, uri)| (path, Some(uri)));
+        return (path, uri.filter(|uri| !uri.is_empty()));
+    }
+    match rest.find('/') {
+        Some(at) => (&rest[..at], Some(&rest[at..])),
+        None => (rest, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explain::nginx::parse::parse;
+
+    fn gist(text: &str) -> String {
+        let tree = parse(text, "n").unwrap();
+        let site = Site::of(&tree);
+        let server = &tree[0];
+        let root = server.last("root").map(Directive::first);
+        let location = Location::of(server.last("location").unwrap(), root, &site);
+        let choices: Vec<_> = location.choices.iter().map(|(key, value)| format!("--{key} {value}")).collect();
+        format!("{} {}", location.status.word(), choices.join(" ")).trim_end().to_owned()
+    }
+
+    #[test]
+    fn what_locations_are_for() {
+        for (location, expected) in [
+            ("location /static/ { alias /srv/static/; }", "kept --static /static=/srv/static"),
+            ("location /static { alias /srv/static; }", "kept --static /static=/srv/static"),
+            ("location /static/ { root /srv; }", "kept --static /static=/srv/static"),
+            ("root /srv; location /static/ { expires 1d; }", "kept --static /static=/srv/static"),
+            ("location ^~ /assets/ { root /srv; }", "kept --static /assets=/srv/assets"),
+            ("location /media/ { alias /srv/media/; }", "kept --accel /media=/srv/media"),
+            ("location /protected/ { internal; alias /srv/p/; }", "kept --accel /protected=/srv/p"),
+            (
+                "location ~ ^/(static|media)/ { root /srv; }",
+                "kept --static /static=/srv/static --accel /media=/srv/media",
+            ),
+            ("root /srv; location / { try_files $uri @app; }", "kept --static-root /srv"),
+            ("root /srv; location / { try_files $uri $uri/ /index.html; }", "kept --static-root /srv --spa true"),
+            ("location = /healthz { return 200 'ok'; }", "kept --health-path /healthz"),
+            ("location = /favicon.ico { access_log off; }", "not needed"),
+            ("location = /favicon.ico { alias /srv/static/favicon.ico; }", "dropped"),
+            (r"location ~ /\.(?!well-known) { deny all; }", "not needed"),
+            (r"location ~* \.(js|css)$ { expires 1y; }", "not needed"),
+            ("location / { proxy_pass http://app; }", "not needed"),
+            ("location @app { proxy_pass http://unix:/run/app.sock; }", "not needed"),
+            ("location /shop/ { proxy_pass http://app/; }", "kept --root-path /shop"),
+            ("location / { proxy_pass http://app; } location /ws/ { proxy_pass http://chat:9000; }", "dropped"),
+            ("location /old { return 301 /new; }", "dropped"),
+        ] {
+            assert_eq!(gist(&format!("server {{ {location} }}")), expected, "{location}");
+        }
+    }
+}
