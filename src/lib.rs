@@ -213,7 +213,7 @@ fn explain_as_told(face: Face, asked: &cli::Explain) -> Result<u8, StartError> {
                 |error| {
                     error.display(py);
                     format!(
-                        "{name} fails here, as the traceback above says: run explain where gunicorn runs, in the same                          environment (--venv DIR) and with the same variables"
+                        "{name} fails here, as the traceback above says: run explain where gunicorn runs, in the same environment (--venv DIR) and with the same variables"
                     )
                 },
             )

@@ -52,7 +52,7 @@ pub fn variables(setting: Setting, plan: &mut Plan) -> Finding {
         plan.advise(format!(
             "Give {names} in the environment, or as a file in a directory for --env-dir: the command shows no secrets."
         ));
-        let note = format!("{names}: not on a command line, which everybody on the machine can read");
+        let note = format!("{names} is left out, as everybody on the machine can read a command line");
         let status = if becomes.is_empty() { Status::Dropped } else { Status::Kept };
         return Finding { setting, status, becomes, note };
     }

@@ -186,7 +186,8 @@ pub fn explain(
             });
             if let Some(at) = outranked {
                 let lost = counting.remove(at);
-                let note = format!("{} says otherwise, and counts more", setting.place.source);
+                let whose = if setting.place.source == "gunicorn" { "the command line" } else { &setting.place.source };
+                let note = format!("{whose} says otherwise, and counts more");
                 findings.push(Finding::not_needed(lost, note));
             }
             counting.push(setting);
@@ -201,6 +202,10 @@ pub fn explain(
     let facts = Facts::of(&counting);
     facts.advise(plan);
     findings.extend(counting.into_iter().map(|setting| one(setting, &facts, plan, context)));
+    // A file first, then what outranks it.
+    let rank =
+        |source: &str| ["GUNICORN_CMD_ARGS", "gunicorn"].iter().position(|name| *name == source).map_or(0, |at| at + 1);
+    findings.sort_by_key(|finding| (rank(&finding.setting.place.source), finding.setting.place.line));
     findings
 }
 

@@ -253,8 +253,14 @@ fn advise(plan: &mut Plan, findings: &[Finding]) {
             "No application is named: monopod finds it where manage.py, app.py or wsgi.py is; else name it as TARGET.",
         );
     }
+    if plan.has_front && !plan.choices().iter().any(|choice| choice.key == "forwarded-allow-ips") {
+        plan.advise("A proxy in front of nginx ended TLS: let it send X-Forwarded-Proto, and name it by --forwarded-allow-ips (`private` for a cluster's network).");
+    }
     let has = |key: &str| findings.iter().any(|finding| finding.becomes.iter().any(|choice| choice.key == key));
     if has("static") || has("static-root") {
+        if has("static-root") && plan.value("max-age").is_some() {
+            plan.advise("--max-age holds for the files of --static-root too, such as index.html: a rule for it in _headers says otherwise.");
+        }
         plan.advise("Compress static files where the image is built: `monopod compress DIR` (docs/static-files.md).");
     }
 }

@@ -21,6 +21,8 @@ pub struct Plan {
     chosen: Vec<Choice>,
     /// Rules for `--headers-file`: path, header, value.
     pub headers: Vec<(String, String, String)>,
+    /// A proxy in front of the proxy ended TLS.
+    pub has_front: bool,
     /// Why monopod cannot stand in here at all.
     pub stops: Vec<String>,
     /// What is to be looked at before the switch.

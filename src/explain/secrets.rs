@@ -36,6 +36,8 @@ const PLAIN: &[&str] = &[
     "auth_basic_user_file",
     "authorization_timeout",
     "auth_request",
+    "server_tokens",
+    "ssl_session_tickets",
     "proxy_cache_key",
     "limit_req_zone",
     "ssl_trusted_certificate",

@@ -10,6 +10,8 @@ use crate::explain::setting::{Choice, Finding, Setting, Status};
 const REDIRECT: &str =
     "redirects are the ingress's or the application's; from HTTP to HTTPS Django's SECURE_SSL_REDIRECT";
 
+const BY_NAME: &str = "names with a content hash are kept for a year, immutable; for all others --max-age holds, and a long one would leave clients with stale files";
+
 impl Walk<'_> {
     fn kept(&mut self, setting: Setting, key: &str, value: &str, note: &str) -> Finding {
         if value.contains("${") || value.contains("{{") {
@@ -125,6 +127,9 @@ impl Walk<'_> {
         if scope.location.is_some_and(|location| location.kind == Kind::App) {
             return Finding::dropped(setting, "the application says Cache-Control for its own pages");
         }
+        if by_ending(scope) {
+            return Finding::not_needed(setting, BY_NAME);
+        }
         let note = "for names without a content hash; those with one are kept for a year, immutable";
         match setting.value() {
             "off" => Finding::not_needed(setting, "files have Cache-Control, by --max-age"),
@@ -156,6 +161,9 @@ impl Walk<'_> {
             Some(_) => return Finding::dropped(setting, advice(&lower)),
             None => "/*".to_owned(),
         };
+        if lower == "cache-control" && by_ending(scope) {
+            return Finding::not_needed(setting, BY_NAME);
+        }
         if lower == "cache-control" {
             let age = value.split(',').find_map(|part| part.trim().strip_prefix("max-age="));
             let note = "for names without a content hash; those with one are kept for a year, immutable";
@@ -234,7 +242,7 @@ impl Walk<'_> {
             }
             "x-forwarded-proto" | "x-forwarded-ssl" | "x-scheme" | "x-forwarded-protocol" | "x-url-scheme" => {
                 if is_constant || value.starts_with("$http_") || value.contains("forwarded") {
-                    self.plan.advise("A proxy in front of nginx ended TLS: let it send X-Forwarded-Proto, and name it by --forwarded-allow-ips (`private` for a cluster's network).");
+                    self.plan.has_front = true;
                 }
                 Finding::not_needed(
                     setting,
@@ -329,9 +337,14 @@ impl Walk<'_> {
             _ if name.ends_with("ssl-nginx.conf") || name.contains("letsencrypt") => {
                 Finding::not_yet(setting, "TLS is not in this version: end it in front, see docs/tls.md")
             }
-            _ => Finding::unknown(setting, "there is no such file here: name it as a FILE as well"),
+            _ => Finding::unknown(setting, "no such file is here: name it as a FILE as well"),
         }
     }
+}
+
+/// Whether the location is about files of some ending, wherever they lie.
+fn by_ending(scope: &Scope<'_>) -> bool {
+    scope.location.is_some_and(|location| location.kind == Kind::Files && location.choices.is_empty())
 }
 
 /// Who sets a header on the application's pages.

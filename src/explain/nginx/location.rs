@@ -78,7 +78,7 @@ impl Location {
         }
         if directive.last("deny").is_some_and(|deny| deny.first() == "all") && !directive.has("allow") {
             if path.contains(r"\.") || path.contains("/.") {
-                return made.told(Status::NotNeeded, "names with a leading dot are not served, .well-known excepted");
+                return made.told(Status::NotNeeded, HIDDEN);
             }
             return made.told(Status::Dropped, "the application or the ingress refuses it");
         }
@@ -86,7 +86,7 @@ impl Location {
             return made.by_pattern(directive, path, root);
         }
         if modifier == "=" {
-            return made.single(directive, path, root, site);
+            return made.single(directive, path, site);
         }
         made.files(directive, path, root, site)
     }
@@ -154,13 +154,9 @@ impl Location {
         made.told(Status::NotNeeded, note)
     }
 
-    fn single(self, directive: &Directive, path: &str, root: Option<&str>, site: &Site) -> Self {
+    fn single(self, directive: &Directive, path: &str, site: &Site) -> Self {
         let file = directive.last("alias").map(|alias| alias.first().to_owned());
-        let own = directive
-            .last("root")
-            .map(Directive::first)
-            .or(root)
-            .map(|root| format!("{}{path}", root.trim_end_matches('/')));
+        let own = directive.last("root").map(|root| format!("{}{path}", root.first().trim_end_matches('/')));
         let Some(file) = file.or(own) else {
             return self.told(Status::NotNeeded, "the application answers it, or a file of --static-root");
         };
@@ -216,6 +212,9 @@ impl Location {
         self.kept(vec![("static".to_owned(), mount)], "")
     }
 }
+
+/// Why nothing must refuse dotfiles.
+pub const HIDDEN: &str = "names with a leading dot are not served, .well-known excepted";
 
 /// Why uploads are not simply static files.
 pub const NEEDS_A_VIEW: &str = "by a view: --static reads its tree once, at the start, and uploads come later. A view of the application names the file by X-Accel-Redirect (docs/static-files.md), or uploads go to object storage";

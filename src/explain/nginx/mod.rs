@@ -70,7 +70,7 @@ impl Nginx {
             whole.push(directive);
             let Some(path) = included else { continue };
             let files = (context.list)(&base.join(&path));
-            if (files.is_empty() && !path.contains('*')) || depth == DEPTH {
+            if files.is_empty() || depth == DEPTH {
                 self.missing.push(place);
                 continue;
             }
@@ -220,6 +220,9 @@ impl Walk<'_> {
         let has_variable = setting.values.iter().any(|value| value.contains("${") || value.contains("{{"));
         if let (rules::Becomes::Option(key, _), true) = (rule.becomes, has_variable) {
             return Finding::unknown(setting, format!("it has a variable: write --{key} with what it stands for"));
+        }
+        if directive.name == "deny" && scope.location.is_some_and(|location| location.note == location::HIDDEN) {
+            return Finding::not_needed(setting, location::HIDDEN);
         }
         if is_simple {
             // `keepalive_timeout 65 60`: the second is a header's, and not sent here.

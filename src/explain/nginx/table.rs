@@ -1,7 +1,7 @@
 //! nginx's directives as a table: those that mean the same wherever they stand. The others are `site`'s and `location`'s.
 
 use crate::explain::rules::Takes::Value;
-use crate::explain::rules::Unit::{NginxTime, Same};
+use crate::explain::rules::Unit::NginxTime;
 use crate::explain::rules::{Rule, dropped, not_needed, not_yet, option, own};
 use crate::explain::setting::Status;
 
@@ -44,7 +44,6 @@ pub const TABLE: &[Rule] = &[
     option("client_header_timeout", &[], "header-timeout", NginxTime, ""),
     option("client_body_timeout", &[], "body-timeout", NginxTime, ""),
     option("send_timeout", &[], "write-timeout", NginxTime, ""),
-    option("client_body_temp_path", &[], "temp-dir", Same, ""),
     not_needed("http", &["server", "events"], Value, "what is in it is told line by line"),
     not_needed("default_type", &["types", "charset", "charset_types", "override_charset", "source_charset"], Value, "media types are built in, text is UTF-8; WHITENOISE_MIMETYPES names others"),
     not_needed("user", &["worker_processes", "worker_connections", "worker_rlimit_nofile", "worker_priority", "worker_cpu_affinity", "worker_shutdown_timeout", "worker_aio_requests", "multi_accept", "accept_mutex", "accept_mutex_delay", "use", "daemon", "master_process", "pid", "lock_file", "pcre_jit", "thread_pool", "timer_resolution", "working_directory", "env"], Value, WORKERS),
@@ -52,7 +51,7 @@ pub const TABLE: &[Rule] = &[
     not_needed("sendfile", &["sendfile_max_chunk", "tcp_nopush", "tcp_nodelay", "aio", "aio_write", "directio", "directio_alignment", "output_buffers", "postpone_output", "read_ahead", "open_file_cache", "open_file_cache_valid", "open_file_cache_min_uses", "open_file_cache_errors"], Value, FILES),
     not_needed("types_hash_max_size", &["types_hash_bucket_size", "server_names_hash_bucket_size", "server_names_hash_max_size", "variables_hash_max_size", "variables_hash_bucket_size", "map_hash_bucket_size", "map_hash_max_size", "proxy_headers_hash_max_size", "proxy_headers_hash_bucket_size"], Value, TABLES),
     not_needed("server_tokens", &["server_name_in_redirect", "port_in_redirect", "absolute_redirect"], Value, "no version is told to clients"),
-    not_needed("client_body_buffer_size", &["client_header_buffer_size", "client_body_in_file_only", "client_body_in_single_buffer", "connection_pool_size", "request_pool_size"], Value, "bodies share one budget, --buffer-memory, and beyond it go to --temp-dir"),
+    not_needed("client_body_buffer_size", &["client_body_temp_path", "client_header_buffer_size", "client_body_in_file_only", "client_body_in_single_buffer", "connection_pool_size", "request_pool_size"], Value, "bodies share one budget, --buffer-memory, and beyond it go to --temp-dir"),
     not_needed("keepalive_requests", &["keepalive_time", "keepalive_disable", "keepalive", "lingering_close", "lingering_time", "lingering_timeout", "reset_timedout_connection"], Value, "connections stay open as long as clients use them"),
     not_needed("ignore_invalid_headers", &["underscores_in_headers", "merge_slashes", "max_ranges", "chunked_transfer_encoding", "etag", "if_modified_since", "msie_padding", "satisfy", "recursive_error_pages"], Value, "as RFC 9110 and 9112 have it; headers with `_` in their names are dropped"),
     not_needed("proxy_http_version", &["proxy_redirect", "uwsgi_redirect", "proxy_connect_timeout", "proxy_send_timeout", "uwsgi_connect_timeout", "uwsgi_send_timeout", "proxy_pass_header", "proxy_pass_request_headers", "proxy_pass_request_body", "proxy_socket_keepalive", "proxy_bind", "proxy_method", "proxy_ignore_client_abort", "uwsgi_ignore_client_abort", "proxy_force_ranges", "proxy_headers_hash", "uwsgi_modifier1", "uwsgi_modifier2", "proxy_limit_rate"], Value, "there is no connection to an upstream"),
