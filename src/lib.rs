@@ -244,6 +244,7 @@ fn setting_of(file: &str, defined: python::gunicorn_conf::Defined) -> Option<exp
     }
     let values = match kind {
         python::gunicorn_conf::Kind::Nothing => vec!["None".to_owned()],
+        python::gunicorn_conf::Kind::Table => vec![format!("{{{}}}", values.join(", "))],
         // Its name says it all.
         python::gunicorn_conf::Kind::Callable => Vec::new(),
         _ => values,

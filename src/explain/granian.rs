@@ -37,7 +37,7 @@ pub const TABLE: &[Rule] = &[
     option("--backpressure", &["--backpressure"], "queue-size", Same, "requests that wait; one more is answered 503, where granian would stop to accept"),
     not_needed("--http1-buffer-size", &["--http1-buffer-size"], Value, "buffers are sized by --buffer-memory and the limits of heads"),
     option("--http1-header-read-timeout", &["--http1-header-read-timeout"], "header-timeout", Millis, "in milliseconds there"),
-    own("--http1-keep-alive", &["--http1-keep-alive", "--no-http1-keep-alive"], Status::NotNeeded, "keep-alive", "it is on; off is `--keep-alive 0`"),
+    own("--http1-keep-alive", &["--http1-keep-alive", "--no-http1-keep-alive"], Status::NotNeeded, "keep-alive", "it is on; off is `--keep-alive 0`").bare(),
     not_needed("--http1-pipeline-flush", &["--http1-pipeline-flush", "--no-http1-pipeline-flush"], Nothing, "pipelined requests are answered in order"),
     not_yet("--http2-adaptive-window", &["--http2-adaptive-window", "--no-http2-adaptive-window"], Nothing, HTTP2),
     not_yet("--http2-initial-connection-window-size", &["--http2-initial-connection-window-size"], Value, HTTP2),
@@ -48,10 +48,10 @@ pub const TABLE: &[Rule] = &[
     not_yet("--http2-max-frame-size", &["--http2-max-frame-size"], Value, HTTP2),
     not_yet("--http2-max-headers-size", &["--http2-max-headers-size"], Value, HTTP2),
     not_yet("--http2-max-send-buffer-size", &["--http2-max-send-buffer-size"], Value, HTTP2),
-    own("--log", &["--log", "--no-log"], Status::NotNeeded, "", "the log is on; --log-level error for little of it"),
+    own("--log", &["--log", "--no-log"], Status::NotNeeded, "", "the log is on; --log-level error for little of it").bare(),
     option("--log-level", &["--log-level"], "log-level", Same, ""),
     dropped("--log-config", &["--log-config"], Value, "configures granian's loggers; the application's own logging stays its own"),
-    own("--access-log", &["--access-log", "--no-access-log"], Status::NotNeeded, "access-log", "it is on unless --no-access-log is given"),
+    own("--access-log", &["--access-log", "--no-access-log"], Status::NotNeeded, "access-log", "it is on unless --no-access-log is given").bare(),
     dropped("--access-log-fmt", &["--access-log-fmt"], Value, "other atoms: --access-logformat takes gunicorn's (docs/logging.md); JSON has it all"),
     not_yet("--ssl-certificate", &["--ssl-certificate"], Value, TLS),
     not_yet("--ssl-keyfile", &["--ssl-keyfile"], Value, TLS),
@@ -68,14 +68,14 @@ pub const TABLE: &[Rule] = &[
     not_yet("--rss-sample-interval", &["--rss-sample-interval"], Value, RECYCLE),
     not_yet("--rss-samples", &["--rss-samples"], Value, RECYCLE),
     option("--workers-kill-timeout", &["--workers-kill-timeout"], "graceful-timeout", rules::Unit::Seconds, "how long requests may take to finish after SIGTERM"),
-    own("--factory", &["--factory", "--no-factory"], Status::NotNeeded, "", "the application is named `module:name()`"),
+    own("--factory", &["--factory", "--no-factory"], Status::NotNeeded, "", "the application is named `module:name()`").bare(),
     option("--working-dir", &["--working-dir"], "chdir", Same, ""),
     dropped("--env-files", &["--env-files"], Value, "files of NAME=VALUE lines are not read; --env-dir takes a directory with a file for each variable"),
     own("--static-path-route", &["--static-path-route"], Status::Kept, "static", "with --static-path-mount"),
     own("--static-path-mount", &["--static-path-mount"], Status::Kept, "static", "with --static-path-route, which is /static unless given"),
     not_needed("--static-path-dir-to-file", &["--static-path-dir-to-file"], Value, "index.html stands for its directory"),
     option("--static-path-expires", &["--static-path-expires"], "max-age", rules::Unit::Seconds, "for names without a content hash; those with one are kept for ever"),
-    own("--metrics", &["--metrics", "--no-metrics"], Status::Kept, "admin-bind", "`/metrics` is on the admin port"),
+    own("--metrics", &["--metrics", "--no-metrics"], Status::Kept, "admin-bind", "`/metrics` is on the admin port").bare(),
     not_needed("--metrics-scrape-interval", &["--metrics-scrape-interval"], Value, "metrics are counted as things happen"),
     own("--metrics-address", &["--metrics-address"], Status::Kept, "admin-bind", "with --metrics"),
     own("--metrics-port", &["--metrics-port"], Status::Kept, "admin-bind", "with --metrics"),
@@ -231,5 +231,22 @@ fn one(setting: Setting, facts: &Facts, plan: &mut Plan, context: &Context) -> F
             kept(setting, "admin-bind", &format!("{address}:{port}"), "probes and the status page are there too", plan)
         }
         _ => Finding::not_needed(setting, rule.note),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explain::arguments::read;
+    use crate::explain::rules::Takes;
+    use crate::explain::words::split;
+
+    #[test]
+    fn a_switch_takes_no_word_behind_it() {
+        for rule in TABLE.iter().filter(|rule| rule.flags.iter().any(|flag| flag.starts_with("--no-"))) {
+            assert_eq!(rule.takes, Takes::Nothing, "{}", rule.name);
+        }
+        let (settings, words) = read(&split("--factory --metrics --port 1 a:b"), TABLE, "granian");
+        assert_eq!((settings.len(), words), (3, vec!["a:b".to_owned()]));
     }
 }

@@ -48,8 +48,8 @@ pub const TABLE: &[Rule] = &[
     not_needed("reload_engine", &["--reload-engine"], Value, "`monopod dev` watches files by the kernel's notification"),
     dropped("reload_extra_files", &["--reload-extra-file"], Value, "`monopod dev --reload-extra-file` watches more files"),
     dropped("spew", &["--spew"], Nothing, "`/-/threads` and SIGUSR1 tell where threads stand"),
-    own("check_config", &["--check-config"], Status::Dropped, "", "`monopod check` loads the application and shows every setting"),
-    own("print_config", &["--print-config"], Status::Dropped, "", "`monopod check` loads the application and shows every setting"),
+    own("check_config", &["--check-config"], Status::Dropped, "", "`monopod check` loads the application and shows every setting").bare(),
+    own("print_config", &["--print-config"], Status::Dropped, "", "`monopod check` loads the application and shows every setting").bare(),
     not_needed("preload_app", &["--preload"], Nothing, "one process: the application is imported once, before requests are taken"),
     not_needed("sendfile", &["--no-sendfile"], Nothing, "files of wsgi.file_wrapper are sent without Python either way"),
     dropped("reuse_port", &["--reuse-port"], Nothing, "one process listens; two servers on one port are two pods"),
@@ -72,7 +72,7 @@ pub const TABLE: &[Rule] = &[
         "set PYTHONPATH in the environment of the container, or install the code; the working directory is on the path already"),
     dropped("paste", &["--paste", "--paster"], Value, "load the file in a module, `app = paste.deploy.loadapp('config:…')`, and name `module:app`"),
     dropped("raw_paste_global_conf", &["--paste-global"], Value, "belongs to paste"),
-    own("proxy_protocol", &["--proxy-protocol"], Status::Kept, "proxy-protocol", "from peers in --forwarded-allow-ips"),
+    own("proxy_protocol", &["--proxy-protocol"], Status::Kept, "proxy-protocol", "from peers in --forwarded-allow-ips").maybe(),
     option("proxy_allow_ips", &["--proxy-allow-from"], "forwarded-allow-ips", Same, "one list says who is believed").hop(),
     own("protocol", &["--protocol"], Status::NotNeeded, "", "HTTP is spoken. For uwsgi and fastcgi: let the proxy speak HTTP (proxy_pass)"),
     not_needed("uwsgi_allow_ips", &["--uwsgi-allow-from"], Value, "the uwsgi protocol is not spoken"),
@@ -282,6 +282,9 @@ fn one(setting: Setting, facts: &Facts, plan: &mut Plan, context: &Context) -> F
     let Some(rule) = row(&setting) else {
         return unknown(setting);
     };
+    if setting.values == ["None"] && rule.name != "accesslog" {
+        return Finding::not_needed(setting, "it is not set");
+    }
     let setting = match rules::follow(rule, setting, plan, context.behind_proxy) {
         Ok(finding) => return finding,
         Err(setting) => setting,

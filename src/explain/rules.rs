@@ -72,6 +72,18 @@ impl Rule {
         Self { hop: true, ..self }
     }
 
+    /// A switch, without a value.
+    #[must_use]
+    pub const fn bare(self) -> Self {
+        Self { takes: Takes::Nothing, ..self }
+    }
+
+    /// With a value or without.
+    #[must_use]
+    pub const fn maybe(self) -> Self {
+        Self { takes: Takes::Maybe, ..self }
+    }
+
     /// Whether it is the row of `name`, in any spelling.
     #[must_use]
     pub fn is_named(&self, name: &str) -> bool {

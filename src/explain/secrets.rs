@@ -47,7 +47,7 @@ const PLAIN: &[&str] = &[
 /// Whether a variable or setting called `name` with this value is one to hide.
 #[must_use]
 pub fn is_secret(name: &str, value: &str) -> bool {
-    let name = name.rsplit(' ').next().unwrap_or(name).to_ascii_lowercase();
+    let name = name.rsplit(' ').next().unwrap_or(name).trim_start_matches('-').to_ascii_lowercase();
     let told = !PLAIN.contains(&name.as_str()) && WORDS.iter().any(|word| name.contains(word));
     told || password(value).is_some()
 }
@@ -105,6 +105,7 @@ mod tests {
             ("statsd", "redis://:hush@cache:6379/0", "redis://:…@cache:6379/0"),
             ("ssl-keyfile-password", "hush", "…"),
             ("keyfile", "/etc/key.pem", "/etc/key.pem"),
+            ("--keyfile", "/etc/key.pem", "/etc/key.pem"),
             ("location / › proxy_set_header", "Authorization Basic aHVzaA==", "Authorization Basic …"),
             ("bind", "0.0.0.0:8000", "0.0.0.0:8000"),
             ("x", "http://host:80/a@b", "http://host:80/a@b"),

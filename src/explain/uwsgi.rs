@@ -235,5 +235,5 @@ fn family(setting: Setting, name: &str, ini: &Ini, plan: &mut Plan) -> Finding {
     if ini.used.iter().any(|used| used == name) {
         return Finding::not_needed(setting, "a name of the file's own; its value is where it is used");
     }
-    Finding::unknown(setting, "explain does not know this option; uWSGI itself passes over names that it does not know")
+    Finding::unknown(setting, "explain does not know this option, or it is a name of the file's own")
 }

@@ -22,7 +22,7 @@ pub const TABLE: &[Rule] = &[
     own("wsgi-file", &["--wsgi-file", "--file"], Status::Kept, "target", "with callable, `path/app.py:callable`"),
     own("callable", &["--callable"], Status::Kept, "target", "behind module or wsgi-file"),
     own("mount", &["--mount"], Status::Kept, "target", "`/path=app`: the application and --root-path; several applications are several pods"),
-    own("manage-script-name", &["--manage-script-name"], Status::NotNeeded, "", "--root-path sets SCRIPT_NAME and PATH_INFO"),
+    own("manage-script-name", &["--manage-script-name"], Status::NotNeeded, "", "--root-path sets SCRIPT_NAME and PATH_INFO").bare(),
     own("http", &["--http", "--httprouter"], Status::Kept, "bind", "there is no router process between"),
     own("http-socket", &["--http-socket"], Status::Kept, "bind", ""),
     own("http11-socket", &["--http11-socket"], Status::Kept, "bind", ""),
