@@ -104,3 +104,86 @@ fn sources(dir: &Path) -> Vec<PathBuf> {
         .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
         .collect()
 }
+
+/// Each reason that a log line or a metric may have is in the page that says what to do, and in a table there.
+#[test]
+fn troubleshooting_knows_every_reason() {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/troubleshooting.md")).unwrap();
+    let told: BTreeSet<&str> = page
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .filter_map(|row| row.split('|').nth(1))
+        .flat_map(ticked)
+        .collect();
+    let reasons: BTreeSet<&str> = monopod::telemetry::reasons::REASONS.iter().map(|(word, _)| *word).collect();
+    let missing: Vec<_> = reasons.difference(&told).collect();
+    assert!(missing.is_empty(), "add {missing:?} to docs/troubleshooting.md");
+    let words =
+        told.iter().filter(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && word.contains('-'));
+    let unknown: Vec<_> = words.filter(|word| !reasons.contains(*word)).collect();
+    assert!(unknown.is_empty(), "{unknown:?} in docs/troubleshooting.md are no reasons");
+}
+
+/// The options and metrics that pages name exist, and what their commands say is taken.
+#[test]
+fn what_pages_name_exists() {
+    use monopod::config::options;
+    let command = options::command();
+    let flags: BTreeSet<String> =
+        command.get_arguments().filter_map(|arg| arg.get_long()).map(|long| format!("--{long}")).collect();
+    let metrics = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md")).unwrap();
+    for name in ["slow-clients.md", "tls.md", "troubleshooting.md", "known-issues.md"] {
+        let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)).unwrap();
+        for word in page.split(['`', ' ', '\n', '|', ',', ';', '.', ')', '(']) {
+            if word.starts_with("--")
+                && word.len() > 4
+                && !["--help", "--check", "---", "--|"].contains(&word)
+                && !word.starts_with("---")
+            {
+                assert!(flags.contains(word), "{name} names {word}");
+            }
+            if word.starts_with("monopod_") {
+                assert!(metrics.contains(word), "{name} names {word}");
+            }
+        }
+        for line in page.lines().filter_map(|line| line.strip_prefix("$ monopod ")) {
+            let words: Vec<&str> =
+                line.split(' ').filter(|word| !["check", "healthcheck", "serve"].contains(word)).collect();
+            assert!(command.clone().try_get_matches_from(words).is_ok(), "{name}: {line}");
+        }
+    }
+}
+
+/// Links between pages, and to headings in them.
+#[test]
+fn links_lead_somewhere() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let mut pages: Vec<PathBuf> =
+        std::fs::read_dir(&docs).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file()).collect();
+    pages.push(docs.join("../README.md"));
+    for page in pages {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.contains("://") || link.contains(' ') {
+                continue;
+            }
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            assert!(target.exists(), "{}: {link}", page.display());
+            if !heading.is_empty() && target.extension().is_some_and(|extension| extension == "md") {
+                let text = std::fs::read_to_string(&target).unwrap();
+                let has = text.lines().filter(|line| line.starts_with('#')).any(|line| anchor(line) == heading);
+                assert!(has, "{}: {link} has no such heading", page.display());
+            }
+        }
+    }
+}
+
+/// A heading as GitHub names it.
+fn anchor(line: &str) -> String {
+    let text = line.trim_start_matches('#').trim().to_lowercase();
+    text.chars()
+        .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
+        .map(|c| if c == ' ' { '-' } else { c })
+        .collect()
+}

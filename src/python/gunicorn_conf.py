@@ -73,9 +73,9 @@ def evaluate(name, text, directory):
     module.__file__ = name
     module.__spec__ = importlib.machinery.ModuleSpec("__config__", None, origin=name)
     sys.modules["__config__"] = module
-    # What it prints is not a part of the report.
+    # The operator's own file. What it prints is not a part of the report.
     with contextlib.redirect_stdout(sys.stderr):
-        exec(compile(text, name, "exec"), vars(module))  # noqa: S102 - it is the operator's own file
+        exec(compile(text, name, "exec"), vars(module))
     result = []
     for key, value in vars(module).items():
         if key.startswith("__") or isinstance(value, types.ModuleType):

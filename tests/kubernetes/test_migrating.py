@@ -20,8 +20,6 @@ PAGE = (ROOT / "docs/migrating.md").read_text()
 QUOTES = [(path, text) for _, path, text in FENCE.findall(PAGE) if path]
 
 APP = """
-import os
-
 def application(environ, start_response):
     if environ["PATH_INFO"] == "/invoice":
         start_response("200 OK", [("X-Accel-Redirect", "/protected/a.pdf")])
@@ -77,7 +75,7 @@ def test_it_runs_by_the_file_of_after(start: Starter, face: Face, tmp_path: Path
     server = start(None, cwd=tmp_path)
     style = server.ask("/static/site.css")
     assert style.status == 200
-    assert dict(style.headers)["x-frame-options"] == "DENY"
-    assert "max-age=3600" in dict(style.headers)["cache-control"]
+    assert style.get("x-frame-options") == "DENY"
+    assert "max-age=3600" in (style.get("cache-control") or "")
     assert server.ask("/invoice").body == b"%PDF"
     assert server.ask("/").body == b"127.0.0.1"

@@ -12,4 +12,4 @@ worker_tmp_dir = "/dev/shm"
 
 
 def post_fork(server, worker):
-    from opentelemetry import trace  # noqa: F401
+    from opentelemetry import trace
