@@ -247,7 +247,7 @@ fn setting_of(file: &str, defined: python::gunicorn_conf::Defined) -> Option<exp
         python::gunicorn_conf::Kind::Table => vec![format!("{{{}}}", values.join(", "))],
         // Its name says it all.
         python::gunicorn_conf::Kind::Callable => Vec::new(),
-        _ => values,
+        python::gunicorn_conf::Kind::Plain => values,
     };
     let place = explain::setting::Place { source: file.to_owned(), line };
     Some(explain::setting::Setting { place, name, values, computed, assigned: true })

@@ -11,6 +11,8 @@ use super::setting::{Place, Setting};
 
 /// How deep files may include one another.
 const DEPTH: usize = 8;
+/// How many are read in all, as a file may include itself more than once.
+const MOST_FILES: usize = 256;
 
 /// The options of one ini text and of what it includes, in order.
 #[derive(Debug, Default)]
@@ -21,6 +23,7 @@ pub struct Ini {
     /// Files that could not be read.
     pub missing: Vec<String>,
     values: HashMap<String, String>,
+    included: usize,
 }
 
 impl Ini {
@@ -86,6 +89,7 @@ impl Ini {
         let values = value.clone().into_iter().collect();
         self.settings.push(Setting { place, name: name.to_owned(), values, computed, assigned: true });
         if let ("ini" | "include" | "inherit", Some(other)) = (name, value) {
+            self.included += 1;
             let (path, _) = other.rsplit_once(':').unwrap_or((&other, ""));
             let beside = Path::new(file).parent().map(|parent| parent.join(path).display().to_string());
             let found = [Some(path.to_owned()), beside].into_iter().flatten().find_map(|path| {
@@ -93,7 +97,9 @@ impl Ini {
                 Some((path, text))
             });
             match found {
-                Some((_, text)) if depth < DEPTH => self.read_at(&other, &text, context, depth + 1),
+                Some((_, text)) if depth < DEPTH && self.included < MOST_FILES => {
+                    self.read_at(&other, &text, context, depth + 1);
+                }
                 _ => self.missing.push(other),
             }
         }

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
 use monopod::config::options;
 use monopod::explain::words;
@@ -33,11 +34,32 @@ fn arguments(case: &Path) -> Vec<String> {
     vec![names.find(|name| name != "expected.txt").unwrap()]
 }
 
+/// The command, with the Python that it was built for, and without the variables that cargo leaves from the build.
+fn monopod(directory: &Path) -> Command {
+    static BIN: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_monopod"));
+    command.current_dir(directory).env_remove("VIRTUAL_ENV");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MONOPOD_")) {
+        command.env_remove(name);
+    }
+    if let Some(python) = std::env::var_os("PYO3_PYTHON") {
+        let bin = BIN.get_or_init(|| {
+            let bin = tempfile::tempdir().unwrap();
+            std::os::unix::fs::symlink(&python, bin.path().join("python3")).unwrap();
+            bin
+        });
+        let mut path = bin.path().as_os_str().to_owned();
+        path.push(":");
+        path.push(std::env::var_os("PATH").unwrap_or_default());
+        command.env("PATH", path);
+    }
+    command
+}
+
 fn explain(directory: &Path, arguments: &[String]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_monopod"))
+    monopod(directory)
         .arg("explain")
         .args(arguments)
-        .current_dir(directory)
         .env("PYTHONPATH", here("site"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .output()
@@ -170,6 +192,40 @@ fn nothing_is_lost_and_nothing_is_told_twice() {
                 assert!(!sets || is_entry || is_elsewhere || tells, "{} {name}:{}: {line}", case.display(), number + 1);
             }
         }
+    }
+}
+
+/// By the server itself, which refuses a file with a wrong line in it.
+#[test]
+fn the_rules_for_headers_are_ones() {
+    let mut seen = 0;
+    for case in cases() {
+        let rules = json(&case)["headers_file"].as_str().unwrap().to_owned();
+        if rules.is_empty() {
+            continue;
+        }
+        seen += 1;
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("_headers"), &rules).unwrap();
+        std::fs::write(directory.path().join("app.py"), "def app(environ, start_response):\n    return []\n").unwrap();
+        let checked = monopod(directory.path()).args(["check", "--headers-file", "_headers"]).output().unwrap();
+        let complaint = String::from_utf8_lossy(&checked.stderr);
+        assert!(checked.status.success(), "{}: {complaint}\n{rules}", case.display());
+    }
+    assert!(seen > 1);
+}
+
+/// A file that includes itself, many times over.
+#[test]
+fn includes_come_to_an_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, line: &str| std::fs::write(directory.path().join(name), line.repeat(20)).unwrap();
+    write("nginx.conf", "include nginx.conf;\n");
+    write("uwsgi.ini", "[uwsgi]\ninclude = uwsgi.ini\n");
+    for name in ["nginx.conf", "uwsgi.ini"] {
+        let words = ["--from".to_owned(), name.split('.').next().unwrap().to_owned(), name.to_owned()];
+        let output = explain(directory.path(), &words);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 }
 

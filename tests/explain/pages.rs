@@ -1,6 +1,7 @@
 //! Promise: docs/migrating.md shows the tables that `explain` works by, and what its commands print is what they print.
 //! `MONOPOD_BLESS=1 cargo test --test explain` writes the tables anew.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use monopod::explain::reference;
@@ -21,7 +22,7 @@ fn the_tables_are_those_of_the_code() {
         let (server, behind) = behind.split_once(" -->").unwrap();
         let (_, behind) = behind.split_once("<!-- end -->").unwrap();
         rendered.push_str(before);
-        rendered.push_str(&format!("<!-- table: {server} -->\n{}<!-- end -->", reference::table(server)));
+        write!(rendered, "<!-- table: {server} -->\n{}<!-- end -->", reference::table(server)).unwrap();
         servers.push(server);
         rest = behind;
     }

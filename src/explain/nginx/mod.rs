@@ -23,6 +23,8 @@ use super::setting::{Finding, Place, Setting, Status};
 
 /// How deep files may include one another.
 const DEPTH: usize = 8;
+/// How many are read in all, as a file may include itself more than once.
+const MOST_FILES: usize = 256;
 
 /// One nginx configuration with what it includes.
 #[derive(Debug, Default)]
@@ -31,6 +33,7 @@ pub struct Nginx {
     site: Site,
     /// Where an include stands that could not be read.
     missing: Vec<Place>,
+    included: usize,
 }
 
 impl Nginx {
@@ -76,6 +79,11 @@ impl Nginx {
             }
             for file in files {
                 let shown = file.display().to_string();
+                self.included += 1;
+                if self.included > MOST_FILES {
+                    self.missing.push(place.clone());
+                    break;
+                }
                 match (context.open)(&file) {
                     Ok(text) => whole.extend(self.with_includes(parse(&text, &shown)?, base, context, depth + 1)?),
                     Err(_) => self.missing.push(place.clone()),
