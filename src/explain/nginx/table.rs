@@ -40,7 +40,7 @@ pub const TABLE: &[Rule] = &[
     own("large_client_header_buffers", &[], Status::Kept, "max-header-size", "the size, also for --max-request-line"),
     own("if", &[], Status::Dropped, "", "conditions are the ingress's or the application's"),
     own("include", &[], Status::NotNeeded, "", "what it includes is read"),
-    option("keepalive_timeout", &[], "keep-alive", NginxTime, "longer than the balancer's in front"),
+    option("keepalive_timeout", &[], "keep-alive", NginxTime, "a balancer in front should close first"),
     option("client_header_timeout", &[], "header-timeout", NginxTime, ""),
     option("client_body_timeout", &[], "body-timeout", NginxTime, ""),
     option("send_timeout", &[], "write-timeout", NginxTime, ""),
