@@ -105,6 +105,12 @@ impl Stops {
         }
     }
 
+    /// Another process has the listeners as well.
+    #[must_use]
+    pub fn is_supervised(&self) -> bool {
+        matches!(self, Self::Signals { is_supervised: true, .. })
+    }
+
     /// How long requests in flight may take by the last word, if it said so.
     #[must_use]
     pub fn within(&self) -> Option<Duration> {
@@ -140,13 +146,23 @@ const FINISH: Duration = Duration::from_secs(4);
 /// way while the connection is closed gets no answer, and its client cannot know what became of it (RFC 9112 §9.3.1).
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Waits after `SIGTERM` until connections have had their last answer, which tells them to close; for `LINGER` at most, and
-/// not for those that have been idle for longer. The listeners are closed by then. True: a second signal came.
-pub async fn linger(permits: &Permits, deadline: Instant, stops: &mut Stops) -> bool {
-    permits.dismiss(LINGER);
+/// The same where another process has the listeners: for a request that comes with its connection, and no longer, as the
+/// next one is to be answered there.
+const LINGER_SUPERVISED: Duration = Duration::from_millis(150);
+
+/// Waits after a `signal` that leaves the time until connections have had their last answer, which tells them to close; for
+/// a moment at most, and not for those that have been idle for longer. The listeners are closed by then. True: a second
+/// signal came.
+pub async fn linger(signal: Option<&str>, permits: &Permits, deadline: Instant, stops: &mut Stops) -> bool {
+    let time = match signal {
+        Some(_) if stops.is_supervised() => LINGER_SUPERVISED,
+        Some(SIGTERM | RELOAD) => LINGER,
+        _ => return false,
+    };
+    permits.dismiss(time);
     tokio::select! {
         () = permits.all_back() => false,
-        () = sleep_until(deadline.min(Instant::now() + LINGER)) => false,
+        () = sleep_until(deadline.min(Instant::now() + time)) => false,
         name = stops.next() => {
             tracing::warn!(signal = name, reason = "second-signal", "stopping at once");
             true

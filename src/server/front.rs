@@ -263,8 +263,7 @@ async fn serve(wiring: Wiring, ready: Ready, stops: &mut Stops) -> io::Result<(E
     let Some(connections) = Arc::into_inner(connections) else {
         return Err(io::Error::other("a listener outlived its loop"));
     };
-    let lingers = matches!(name, Some(drain::SIGTERM | drain::RELOAD));
-    if insisted || lingers && drain::linger(&permits, deadline, stops).await {
+    if insisted || drain::linger(name, &permits, deadline, stops).await {
         return Ok((Ended::Now, signalled));
     }
     let remains = Remains { front, queue: wiring.queue, threads: wiring.threads, permits };
