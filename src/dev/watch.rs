@@ -130,8 +130,11 @@ impl Watch {
             }
             Told::Files(files, since) => {
                 let first = files.first().cloned();
+                // Watched before they are looked at, or what happens between the two is lost.
+                for dir in files.iter().filter_map(|file| file.parent()) {
+                    self.add(dir, false);
+                }
                 let is_late = self.interest.add_files(files, since);
-                self.add_outer();
                 first.filter(|_| is_late)
             }
             Told::Templates(dirs) => {
@@ -177,8 +180,9 @@ impl Watch {
         for file in files {
             let stamp = std::fs::metadata(&file).ok().and_then(|found| Some((found.modified().ok()?, found.len())));
             let before = self.stamps.insert(file.clone(), stamp);
-            // The first look knows nothing of before.
-            if before.is_some_and(|before| before != stamp) && self.interest.is_changed(&file, self.stage) {
+            // The first look knows nothing of before, but for the content.
+            let is_touched = before.map_or(self.stage != Stage::Down, |before| before != stamp);
+            if is_touched && self.interest.is_changed(&file, self.stage) {
                 changed.get_or_insert(file);
             }
         }
