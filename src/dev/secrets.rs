@@ -78,14 +78,14 @@ fn masked_literals(line: &str) -> Option<String> {
     };
     let leads = |text: &str| text.contains(['=', ':', ',', '(']);
     let (mut out, mut rest) = (String::new(), line);
-    let (mut is_named, mut is_masked) = (false, false);
+    let (mut is_named, mut is_masked, mut is_open) = (false, false, false);
     while let Some(open) = rest.find(['"', '\'']) {
         let (before, behind) = rest.split_at(open);
         let is_triple = behind.starts_with("\"\"\"") || behind.starts_with("'''");
         let (quote, inside) = behind.split_at(if is_triple { 3 } else { 1 });
         let (literal, behind) = inside.split_at(end_of_literal(inside, quote));
         let name = name_in(before);
-        let is_due = is_masked || name.map_or(is_named && leads(before), |at| leads(&before[at..]));
+        let is_due = is_masked || is_open || name.map_or(is_named && leads(before), |at| leads(&before[at..]));
         // The key of a dictionary names the secret, and what is behind it is the secret.
         let names_it = name_in(literal).is_some();
         let after = behind.strip_prefix(quote).unwrap_or_default().trim_start();
@@ -97,6 +97,8 @@ fn masked_literals(line: &str) -> Option<String> {
         } else {
             out.push_str(literal);
         }
+        // Of three quotes the first two are an empty literal.
+        is_open = is_due && literal.is_empty();
         is_named |= name.is_some() || names_it;
         rest = behind;
         if let Some(behind) = rest.strip_prefix(quote) {

@@ -67,6 +67,9 @@ pub fn start(interest: Interest) -> io::Result<(Sender<Told>, tokio_mpsc::Receiv
         Err(_) => {}
     };
     let watcher = notify::recommended_watcher(handle).ok();
+    if watcher.is_none() {
+        tell_tired();
+    }
     let mut watch = Watch {
         is_tired: watcher.is_none(),
         interest,
@@ -245,15 +248,19 @@ impl Watch {
             Err(error) if is_out_of_watches(&error) => {
                 self.watcher = None;
                 if !std::mem::replace(&mut self.is_tired, true) {
-                    console::complain(
-                        "the kernel has no more watches for files (sysctl fs.inotify.max_user_watches), so they are \
-                         looked at twice a second",
-                    );
+                    tell_tired();
                 }
             }
             _ => {}
         }
     }
+}
+
+fn tell_tired() {
+    console::complain(
+        "the kernel has no more watches for files (sysctl fs.inotify.max_user_watches), so they are looked at twice a \
+         second",
+    );
 }
 
 fn is_out_of_watches(error: &notify::Error) -> bool {
