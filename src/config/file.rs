@@ -203,6 +203,7 @@ mod tests {
             ("static = ['/a=b', '/c=d']", "static", &["/a=b", "/c=d"]),
             ("static = { '/a' = 'b', '/c' = 'd=e' }", "static", &["/a=b", "/c=d=e"]),
             ("static = []", "static", &[]),
+            ("max-body-size = { '/up' = '1g' }", "max-body-size", &["/up=1g"]),
             ("env = ['A=b', 'C=']", "env", &["A=b", "C="]),
             ("env = { A = 'b=c' }", "env", &["A=b=c"]),
         ] {

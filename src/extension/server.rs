@@ -32,6 +32,8 @@ pub struct Server {
 #[derive(Default)]
 struct State {
     is_starting: bool,
+    /// What was asked for meanwhile, by a signal's handler or another thread.
+    early: Option<(&'static str, Option<Duration>)>,
     running: Option<Arc<Running>>,
 }
 
@@ -81,12 +83,18 @@ impl Server {
                 return Err(PyRuntimeError::new_err("the server is running already"));
             }
             state.is_starting = true;
+            state.early = None;
         }
         let started = Running::start(this.py(), &this.resolved, &this.app, this.live);
         let mut state = this.state.lock();
         state.is_starting = false;
-        state.running = Some(Arc::new(started.map_err(raised)?));
+        let running = Arc::new(started.map_err(raised)?);
+        state.running = Some(Arc::clone(&running));
+        let early = state.early.take();
         drop(state);
+        if let Some((name, within)) = early {
+            running.ask(name, within);
+        }
         Ok(this)
     }
 
@@ -99,10 +107,8 @@ impl Server {
             Some(Ok(within)) => Some(within),
             None => None,
         };
+        self.ask("stop", within);
         let Some(running) = self.running() else { return Ok(true) };
-        if running.is_running() {
-            running.ask("stop", within);
-        }
         Ok(matches!(running.wait(py)?, Some(Ended::Drained)))
     }
 
@@ -119,9 +125,7 @@ impl Server {
             "reload" => ("reload", Some(AT_RELOAD)),
             _ => ("SIGINT", None),
         };
-        if let Some(running) = self.running() {
-            running.ask(name, within);
-        }
+        self.ask(name, within);
     }
 
     fn __enter__(this: PyRef<'_, Self>) -> PyResult<PyRef<'_, Self>> {
@@ -185,6 +189,17 @@ impl Server {
 impl Server {
     fn running(&self) -> Option<Arc<Running>> {
         self.state.lock().running.clone()
+    }
+
+    fn ask(&self, name: &'static str, within: Option<Duration>) {
+        let mut state = self.state.lock();
+        if state.is_starting {
+            state.early = Some((name, within));
+        } else if let Some(running) = &state.running
+            && running.is_running()
+        {
+            running.ask(name, within);
+        }
     }
 
     /// What is so since the last start.

@@ -276,6 +276,21 @@ def test_a_request_that_does_not_end_is_cut_off_and_interrupted(caplog: pytest.L
     assert "cut off in the application" in caplog.text
 
 
+def test_a_word_that_comes_during_the_start_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As a signal's handler runs on the thread that starts the server.
+    server = monopod.Server(hello)
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        server._signal("SIGINT")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", interrupted)
+        server.start()
+    assert server.wait() is True
+
+
 def test_a_request_may_stop_its_own_server() -> None:
     def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         servers[0].stop()
