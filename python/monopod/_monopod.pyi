@@ -7,7 +7,7 @@ from typing import Any, Final, final
 
 from typing_extensions import Unpack, disjoint_base
 
-from monopod.types import Application, Options, Values
+from monopod.annotations import Application, Options, Values
 
 __all__ = ["CompressReport", "Server", "compress", "main", "options", "version"]
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from monopod.types import Application, Options, Values
+    from monopod.annotations import Application, Options, Values
 
 
 def serve(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from monopod import Server
-    from monopod.types import Application, Options, Values
+    from monopod.annotations import Application, Options, Values
 
 __all__ = [
     "LiveServer",

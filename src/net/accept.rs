@@ -256,6 +256,10 @@ mod tests {
         let local = bound.local_addr().unwrap();
         let clients: Vec<_> = (0..20).map(|_| std::net::TcpStream::connect(local).unwrap()).collect();
         let served = Count::default();
+        // Another process has the same socket: they wait for it.
+        let (same, stop) = (bound.try_clone().unwrap(), std::future::ready(Backlog::Left));
+        accept(Listener::Tcp { listener: same, local }, Permits::new(100), served.clone(), stop).await.unwrap();
+        assert!(served.0.load(Ordering::Relaxed) < clients.len(), "left");
         // Over before the loop has looked for anybody.
         let stop = std::future::ready(Backlog::Taken);
         accept(Listener::Tcp { listener: bound, local }, Permits::new(100), served.clone(), stop).await.unwrap();

@@ -143,6 +143,6 @@ def test_every_check_is_in_the_page() -> None:
 
 
 def test_every_option_has_a_type() -> None:
-    from monopod import _monopod, types
+    from monopod import _monopod, annotations
 
-    assert set(_monopod.options()) - {"bind"} == set(types.Options.__annotations__)
+    assert set(_monopod.options()) - {"bind"} == set(annotations.Options.__annotations__)

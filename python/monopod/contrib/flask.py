@@ -23,7 +23,7 @@ from monopod import Server, _handover, serve
 from monopod._serve import visible
 
 if TYPE_CHECKING:
-    from monopod.types import Application, Options
+    from monopod.annotations import Application, Options
 
 
 def _set_debug(context: click.Context, parameter: click.Parameter, value: bool) -> bool | None:
