@@ -56,8 +56,8 @@ pub enum Face {
 }
 
 /// Runs the command line `args` (the program's name included) and returns the exit code: 0, 1 for a check that found
-/// something to do or nobody ready, 126 or 127 for a command that cannot be run, or one of sysexits.h with a sentence on standard error. A server that has served leaves the process
-/// from within.
+/// something to do or nobody ready, 126 or 127 for a command that cannot be run, or one of sysexits.h with a sentence on
+/// standard error. A server that has served leaves the process from within.
 #[must_use]
 pub fn run(face: Face, args: &[OsString]) -> u8 {
     let env = |name: &str| std::env::var_os(name);
