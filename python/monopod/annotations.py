@@ -33,6 +33,7 @@ class Options(TypedDict, total=False):
     static_root: Path | Sequence[Path] | None
     spa: bool | None
     accel: Mounts | None
+    media: Mounts | None
     max_age: Time | None
     headers_file: Path | None
     max_body_size: Size | Sequence[Size] | Mapping[str, Size] | None

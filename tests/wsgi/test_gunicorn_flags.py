@@ -64,7 +64,7 @@ def test_what_has_no_effect_is_told_once_with_its_reason(start: Starter, project
         ("-k asgi", "ASGI"),
         ("-u www-data", "USER"),
         ("--group www-data", "runAsGroup"),
-        ("--reload", "monopod dev"),
+        ("--reload-engine inotify", "monopod dev"),
         ("-c gunicorn.conf.py", "monopod explain gunicorn.conf.py"),
         ("--config gunicorn.conf.py", "monopod explain gunicorn.conf.py"),
         ("--paste production.ini", "loadapp"),
