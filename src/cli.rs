@@ -18,7 +18,7 @@ pub use crate::config::{Host, Origin, Purpose, Resolved, StartError};
 use crate::config::{Report, gunicorn, options};
 use crate::sys::{cgroup, descriptors};
 pub use explain::Explain;
-use help::Form;
+use help::{Form, Whose};
 
 mod completions;
 mod explain;
@@ -136,10 +136,14 @@ fn asked_for(matches: &ArgMatches) -> Option<Report> {
 
 /// The whole command with its subcommands, as help of this form shows it.
 fn face(form: Form) -> clap::Command {
-    let with_options = |usage: &'static str| {
-        // gunicorn's options are understood, and nowhere shown.
-        let options = if form == Form::Brief { options::command() } else { options::our_own() };
-        help::shaped(options.no_binary_name(false).override_usage(usage), form)
+    let with_options = |usage: &'static str, whose: Whose| {
+        let options = match form {
+            // gunicorn's options are understood, and nowhere shown.
+            Form::Brief => options::command(),
+            Form::Words => help::narrowed(&options::our_own(), whose),
+            Form::Whole | Form::Group(_) => options::our_own(),
+        };
+        help::shaped(options.no_binary_name(false).override_usage(usage), form, whose)
     };
     let directories = Arg::new("dir")
         .value_name("DIR")
@@ -152,7 +156,7 @@ fn face(form: Form) -> clap::Command {
         .long("check")
         .help("Change nothing; exit with 1 when siblings are missing or stale")
         .action(clap::ArgAction::SetTrue);
-    with_options("monopod [serve] [TARGET] [OPTIONS]\n       monopod COMMAND [ARGUMENTS]")
+    with_options("monopod [serve] [TARGET] [OPTIONS]\n       monopod COMMAND [ARGUMENTS]", Whose::Ours)
         .version(env!("CARGO_PKG_VERSION"))
         .about("Serves a WSGI application, its static files and slow clients from one process.")
         .arg(help::version())
@@ -160,22 +164,22 @@ fn face(form: Form) -> clap::Command {
         .disable_help_subcommand(true)
         .disable_version_flag(true)
         .subcommand(
-            with_options("monopod [serve] [TARGET] [OPTIONS]")
+            with_options("monopod [serve] [TARGET] [OPTIONS]", Whose::Serving)
                 .name("serve")
                 .about("Serve the application (the default)"),
         )
         .subcommand(
-            with_options("monopod dev [TARGET] [OPTIONS]")
+            with_options("monopod dev [TARGET] [OPTIONS]", Whose::Dev)
                 .name("dev")
-                .about("Serve the application while you work on it: a change starts it anew"),
+                .about("Serve it while you work on it, with reloading"),
         )
         .subcommand(
-            with_options("monopod check [TARGET] [OPTIONS]")
+            with_options("monopod check [TARGET] [OPTIONS]", Whose::Serving)
                 .name("check")
                 .about("Load the application, show every setting and its origin"),
         )
         .subcommand(
-            with_options("monopod healthcheck [OPTIONS]")
+            with_options("monopod healthcheck [OPTIONS]", Whose::Healthcheck)
                 .name("healthcheck")
                 .about("Ask a running server whether it is ready: exit with 0 or 1"),
         )
@@ -380,9 +384,7 @@ mod tests {
 
     #[test]
     fn help_shows_every_option_under_its_heading_with_its_env_name() {
-        for words in
-            [&["--help"][..], &["serve", "--help"], &["check", "--help"], &["--threads", "4", "--help"], &["help"]]
-        {
+        for words in [&["--help"][..], &["--threads", "4", "--help"], &["help"], &["dev", "--help"]] {
             let help = gist(words);
             let mut rest = help.as_str();
             for heading in [
@@ -415,7 +417,7 @@ mod tests {
 
     #[test]
     fn brief_help_fits_a_screen_and_says_how_to_see_more() {
-        for words in [&["-h"][..], &["serve", "-h"], &["check", "-h"]] {
+        for words in [&["-h"][..], &["serve", "-h"], &["check", "-h"], &["dev", "-h"]] {
             let help = gist(words);
             assert!((20..=50).contains(&help.lines().count()), "{} lines: {help}", help.lines().count());
             assert!(help.contains("--bind") && help.contains("--threads") && help.contains("--static "), "{help}");
@@ -423,6 +425,40 @@ mod tests {
             let flat = help.split_whitespace().collect::<Vec<_>>().join(" ");
             assert!(flat.contains("All options, with their variables and defaults: monopod --help"), "{help}");
         }
+    }
+
+    #[test]
+    fn a_command_shows_no_option_that_it_refuses_or_has_no_use_for() {
+        for (words, reloads, serves) in [
+            (&["-h"][..], false, true),
+            (&["serve", "-h"], false, true),
+            (&["serve", "--help"], false, true),
+            (&["check", "--help"], false, true),
+            (&["help", "check"], false, true),
+            (&["dev", "-h"], true, true),
+            (&["dev", "--help"], true, true),
+            (&["--help"], true, true),
+            (&["man"], true, true),
+            (&["help", "dev"], true, false),
+            (&["healthcheck", "-h"], false, false),
+            (&["healthcheck", "--help"], false, false),
+        ] {
+            let help = gist(words).replace("\\-", "-");
+            for word in ["--reload", "--reload-extra-file", "--open"] {
+                assert_eq!(help.contains(word), reloads, "{words:?} {word}: {help}");
+            }
+            for word in ["--threads", "--static", "TARGET"] {
+                let is_there = help.replace("monopod dev [TARGET]", "").contains(word);
+                assert_eq!(is_there, serves, "{words:?} {word}: {help}");
+            }
+        }
+        for form in ["-h", "--help"] {
+            let help = gist(&["healthcheck", form]);
+            for word in ["--admin-bind", "--health-path", "--bind", "--config", "--proxy-protocol"] {
+                assert!(help.contains(word), "{word}: {help}");
+            }
+        }
+        assert_eq!(gist(&["healthcheck", "app:app", "--threads", "7"]), "healthcheck app:app 7", "taken all the same");
     }
 
     #[test]

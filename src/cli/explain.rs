@@ -29,7 +29,7 @@ pub fn subcommand() -> clap::Command {
         .override_usage(
             "monopod explain [--format FORMAT] [--from SERVER] FILE…\n       monopod explain [FILE…] -- COMMAND [ARG…]",
         )
-        .about("Say what the configuration of gunicorn, uWSGI, granian and nginx becomes")
+        .about("Say what another server's configuration becomes")
         .arg(
             Arg::new("file")
                 .value_name("FILE")

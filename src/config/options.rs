@@ -19,7 +19,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args};
 
 use super::addresses::{admin_bind, bind, health_path, mount, root_path};
 use super::body_sizes::{self, BodySize, body_size};
-use super::dev_options::DevOptions;
+use super::dev_options::{self, DevOptions};
 use super::gunicorn;
 use super::log_options::LogOptions;
 pub use super::refusal::sentence;
@@ -316,6 +316,12 @@ pub fn is_setting(arg: &Arg) -> bool {
 #[must_use]
 pub fn is_negation(arg: &Arg) -> bool {
     arg.get_id().as_str().starts_with("no_")
+}
+
+/// Whether the option is of `monopod dev` alone.
+#[must_use]
+pub fn is_dev(arg: &Arg) -> bool {
+    dev_options::IDS.contains(&arg.get_id().as_str())
 }
 
 /// The key in the configuration file, which is also the flag without its dashes.

@@ -133,7 +133,13 @@ pub(super) fn finish(
         about_size(settings.static_files.memory),
         settings.limits.max_connections,
     );
-    let mut origins: Vec<Origin> = options::settable(command).map(|arg| reading.origin(arg)).collect();
+    // What is for another command is told of only where somebody has said something.
+    let is_idle = |arg: &Arg, origin: &Origin| {
+        purpose == Purpose::Serve && options::is_dev(arg) && origin.source == Source::Default
+    };
+    let origins = options::settable(command).map(|arg| (arg, reading.origin(arg)));
+    let mut origins: Vec<Origin> =
+        origins.filter(|(arg, origin)| !is_idle(arg, origin)).map(|(_, origin)| origin).collect();
     notes.extend(origins.iter_mut().find(|origin| origin.option == "workers").and_then(one_worker));
     Ok(Resolved { settings, origins, notes, sizing, host: host.clone() })
 }

@@ -15,6 +15,7 @@ import pytest
 from server import Face, environment
 
 ANSI = re.compile(r"\x1b\[")
+GROUPS = ["Serve", "Static files", "Limits", "Edge", "Life", "Logs"]
 
 
 def say(face: Face, *args: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -43,21 +44,28 @@ def on_a_terminal(face: Face, *args: str, env: dict[str, str] | None = None) -> 
     return text.decode()
 
 
-def test_brief_help_fits_a_screen(face: Face) -> None:
-    ended = say(face, "-h", env={"COLUMNS": "80"})
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ([], ["--bind", "--threads", "--static", "check", "monopod --help"]),
+        (["dev"], ["--bind", "--threads", "--reload", "--reload-extra-file", "--open", "monopod --help"]),
+    ],
+)
+def test_brief_help_fits_a_screen(face: Face, args: list[str], words: list[str]) -> None:
+    ended = say(face, *args, "-h", env={"COLUMNS": "80"})
     assert ended.returncode == 0
     lines = ended.stdout.splitlines()
     assert 20 <= len(lines) <= 50, len(lines)
     assert max(map(len, lines)) <= 80
-    for word in ("--bind", "--threads", "--static", "check", "monopod --help"):
+    for word in words:
         assert word in ended.stdout
 
 
 def test_whole_help_is_in_groups_and_a_group_alone(face: Face) -> None:
     whole = say(face, "--help", env={"COLUMNS": "80"}).stdout
     assert max(map(len, whole.splitlines())) <= 80
-    headings = re.findall(r"^(\w[\w ]*):$", whole, re.MULTILINE)
-    assert headings[-7:] == ["Serve", "Static files", "Limits", "Edge", "Life", "Logs", "Other"]
+    headings = re.findall(r"^(\w.*):$", whole, re.MULTILINE)
+    assert headings[-8:] == [*GROUPS, "Development (monopod dev)", "Other"]
     logs = say(face, "help", "logs").stdout
     assert "--slow-request" in logs
     assert "--bind" not in logs
@@ -79,7 +87,7 @@ def test_colours_are_for_terminals(face: Face, args: list[str]) -> None:
         (["chekc"], 70, "did you mean `monopod check`?"),
         (["--threads", "2", "check"], 70, "A command comes first; did you mean `monopod check …`?"),
         (["chekc", "app:app"], 64, "did you mean `monopod check`?"),
-        (["help", "nothing"], 64, "limits, edge, life, logs"),
+        (["help", "nothing"], 64, "limits, edge, life, logs, dev"),
         (["completions", "tcsh"], 64, "bash, elvish, fish, powershell, zsh"),
         (["--log-level", "loud"], 64, "error, warn, info, debug, trace"),
         (["--log-format", "xml"], 64, "`json` or `text`"),
@@ -128,6 +136,13 @@ def test_bash_completes(face: Face, tmp_path: Path) -> None:
         (("monopod", "help", "li"), ["life", "limits"]),
         (("monopod", "--config", "mono"), ["monopod.bash", "monopod.toml"]),
         (("monopod", "--worker-tmp"), []),
+        (("monopod", "dev", "--rel"), ["--reload", "--reload-extra-file"]),
+        # They refuse it.
+        (("monopod", "--rel"), []),
+        (("monopod", "serve", "--rel"), []),
+        (("monopod", "check", "--rel"), []),
+        (("monopod", "healthcheck", "--thr"), []),
+        (("monopod", "healthcheck", "--admin"), ["--admin-bind"]),
     ]:
         assert complete_in_bash(script, *words, cwd=tmp_path) == expected, words
 
@@ -164,11 +179,5 @@ def test_check_fits_eighty_columns(face: Face, tmp_path: Path) -> None:
         line for line in ended.stdout.splitlines() if len(line) > 80 and "venv" not in line and "static" not in line
     ]
     assert not wide
-    assert [line for line in ended.stdout.splitlines() if re.fullmatch(r"[A-Z][a-z ]+", line)] == [
-        "Serve",
-        "Static files",
-        "Limits",
-        "Edge",
-        "Life",
-        "Logs",
-    ]
+    # Nothing of development, which is another command's.
+    assert [line for line in ended.stdout.splitlines() if re.fullmatch(r"[A-Z][^.:]*", line)] == GROUPS
