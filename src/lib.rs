@@ -89,7 +89,7 @@ fn dispatch(face: Face, args: &[OsString], link: Option<&Link>) -> Result<u8, St
     let env = |name: &str| std::env::var_os(name);
     match cli::parse(args, &env, &|| cli::host(&env))? {
         Command::Print(text) => {
-            telemetry::console::print(&text);
+            telemetry::console::print(&text)?;
             Ok(0)
         }
         Command::Compress { dirs, check } => compress_as_told(&dirs, if check { Mode::Check } else { Mode::Write }),
@@ -98,7 +98,8 @@ fn dispatch(face: Face, args: &[OsString], link: Option<&Link>) -> Result<u8, St
             server::enter(&resolved.settings)?;
             match server::healthcheck::healthcheck(&resolved.settings)? {
                 Health::Ready => {
-                    telemetry::console::print("ready");
+                    // The exit code is the answer.
+                    drop(telemetry::console::print("ready"));
                     Ok(0)
                 }
                 Health::NotReady(why) => {
@@ -162,7 +163,7 @@ fn attached(
         python::shutdown::flush(py);
         let sentence = error.to_string();
         telemetry::console::complain(&sentence);
-        let target = settings.serve.target.as_deref().filter(|_| sentence.starts_with("there is no module"));
+        let target = settings.serve.target.as_deref().filter(|_| matches!(error, StartError::NoModule(_)));
         if let Some(hint) = target.and_then(cli::command_meant) {
             telemetry::console::complain(&hint);
         }
@@ -232,7 +233,7 @@ fn explain_as_told(face: Face, asked: &cli::Explain) -> Result<u8, StartError> {
         explain::Trouble::Usage(sentence) => StartError::usage(sentence),
         explain::Trouble::Input(sentence) => StartError::config(sentence),
     })?;
-    telemetry::console::print(&report.render(asked.format));
+    telemetry::console::print(&report.render(asked.format))?;
     Ok(u8::from(!report.plan.stops.is_empty()))
 }
 
@@ -264,7 +265,7 @@ fn compress_as_told(dirs: &[PathBuf], mode: Mode) -> Result<u8, StartError> {
     match result {
         Ok(report) => {
             let watched = stdout().is_terminal() && stderr().is_terminal();
-            telemetry::console::print(&if watched { report.to_string() } else { report.to_json() });
+            telemetry::console::print(&if watched { report.to_string() } else { report.to_json() })?;
             Ok(0)
         }
         Err(error) if error.is_outdated() => {

@@ -10,11 +10,15 @@ use clap_mangen::roff::{Roff, bold, italic, roman};
 
 const EXIT: &[(&str, &str)] = &[
     ("0", "It ran and was told to stop, or all is well."),
-    ("1", "A check found something to do: siblings are missing, nobody is ready."),
+    ("1", "healthcheck: not ready; compress --check: siblings are missing or stale; explain: an application of ASGI."),
     ("64", "The command line is wrong."),
+    ("66", "explain: a file that is named cannot be read."),
     ("69", "Something is not to be had, such as a port in use."),
     ("70", "The application or the server failed, such as an import that raises."),
+    ("74", "Standard output cannot be written, as on a full disk."),
     ("78", "The environment or the configuration file is wrong."),
+    ("126, 127", "init: the command cannot be run, or is not found."),
+    ("128 + n", "As PID 1: the server was killed by signal n."),
 ];
 
 const SIGNALS: &[(&str, &str)] = &[
@@ -22,8 +26,9 @@ const SIGNALS: &[(&str, &str)] = &[
         "TERM",
         "Drain: go on for --drain-delay, then let requests end until --graceful-timeout. A second one ends it now.",
     ),
-    ("INT, QUIT", "End quickly."),
-    ("USR1", "Write to the log where every Python thread stands."),
+    ("INT, QUIT", "As TERM, without --drain-delay. After any of the three, another one ends it now."),
+    ("HUP, USR2", "A line in the log: there is nothing to re-read."),
+    ("USR1", "Write to standard error where every Python thread stands, each with its request."),
 ];
 
 const FILES: &[(&str, &str)] = &[

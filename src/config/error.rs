@@ -3,7 +3,7 @@
 //! Every room returns `StartError` from its start-up path; `main` prints it and exits. Errors of single requests are
 //! not its business.
 
-/// A reason not to start. `Display` is the sentence; each variant is one code of `sysexits.h`.
+/// A reason not to start. `Display` is the sentence; each variant has a code of `sysexits.h`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StartError {
     /// The command line is wrong (`EX_USAGE`, 64).
@@ -18,6 +18,12 @@ pub enum StartError {
     /// The application or the server itself failed, such as a failing import (`EX_SOFTWARE`, 70).
     #[error("{0}")]
     Software(String),
+    /// As `Software`: there is no module of the name that TARGET has, which may be a command with a slip in it.
+    #[error("{0}")]
+    NoModule(String),
+    /// The result cannot be written (`EX_IOERR`, 74).
+    #[error("{0}")]
+    Output(String),
     /// The environment or the configuration file is wrong (`EX_CONFIG`, 78).
     #[error("{0}")]
     Config(String),
@@ -44,6 +50,11 @@ impl StartError {
         Self::Software(sentence.into())
     }
 
+    /// The result cannot be written: exit code 74.
+    pub fn output(sentence: impl Into<String>) -> Self {
+        Self::Output(sentence.into())
+    }
+
     /// The environment or the configuration file is wrong: exit code 78.
     pub fn config(sentence: impl Into<String>) -> Self {
         Self::Config(sentence.into())
@@ -56,7 +67,8 @@ impl StartError {
             Self::Usage(_) => 64,
             Self::NoInput(_) => 66,
             Self::Unavailable(_) => 69,
-            Self::Software(_) => 70,
+            Self::Software(_) | Self::NoModule(_) => 70,
+            Self::Output(_) => 74,
             Self::Config(_) => 78,
         }
     }
@@ -73,6 +85,8 @@ mod tests {
             (StartError::no_input("e"), 66, "e"),
             (StartError::unavailable("b"), 69, "b"),
             (StartError::software("c"), 70, "c"),
+            (StartError::NoModule("f".into()), 70, "f"),
+            (StartError::output("g"), 74, "g"),
             (StartError::config("d"), 78, "d"),
         ];
         for (error, code, sentence) in table {

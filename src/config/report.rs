@@ -89,6 +89,16 @@ pub fn toml(origins: &[Origin]) -> String {
     text
 }
 
+/// What whoever keeps the [`toml`] has to know: it would not be the whole of what was set.
+#[must_use]
+pub fn left_out(origins: &[Origin]) -> Option<String> {
+    let env = origins.iter().find(|origin| origin.option == "env" && !origin.values.is_empty())?;
+    Some(format!(
+        "values of variables are not printed: --env of {} is a comment there; give it again, or keep it in files for --env-dir",
+        env.value
+    ))
+}
+
 /// A label and its text, which goes on below itself where a line is full.
 #[must_use]
 pub fn paragraph(label: &str, text: &str) -> String {
@@ -174,6 +184,13 @@ mod tests {
         for comment in ["# threads = 8  # container", "# env of KEY (from flag; values are not shown)"] {
             assert!(text.lines().any(|line| line == comment), "{comment} in\n{text}");
         }
+    }
+
+    #[test]
+    fn what_the_file_leaves_out_is_told() {
+        let told = left_out(&origins()).unwrap();
+        assert!(told.contains("--env of KEY"), "{told}");
+        assert_eq!(left_out(&[origin("env", &[], Source::Default)]), None);
     }
 
     #[test]

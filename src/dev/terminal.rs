@@ -35,9 +35,14 @@ impl Terminal {
         }
     }
 
+    /// Says something. It goes on without an audience.
+    pub fn say(&self, text: &str) {
+        drop(console::print(text));
+    }
+
     /// Says something, of lesser weight.
     pub fn note(&self, text: &str) {
-        console::print(&self.painted("2", text));
+        self.say(&self.painted("2", text));
     }
 
     /// `text` in the colours of this code (ECMA-48, SGR).

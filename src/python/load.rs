@@ -210,15 +210,14 @@ fn import<'py>(py: Python<'py>, name: &str, cwd: &Path) -> Result<Bound<'py, PyA
                 .getattr("name")
                 .and_then(|missing| missing.extract::<String>())
                 .is_ok_and(|missing| name == missing || name.starts_with(&format!("{missing}.")));
-        let sentence = if missing {
-            format!(
+        if missing {
+            let sentence = format!(
                 "there is no module {name} in {} or on sys.path: check TARGET, --chdir and the environment",
                 cwd.display()
-            )
-        } else {
-            format!("importing {name} failed: mend what the traceback above says")
-        };
-        raised(error, &sentence)
+            );
+            return LoadError { error: StartError::NoModule(sentence), exception: Some(error) };
+        }
+        raised(error, &format!("importing {name} failed: mend what the traceback above says"))
     })
 }
 

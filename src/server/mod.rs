@@ -213,7 +213,12 @@ pub fn check(py: Python<'_>, resolved: &Resolved, report: Report) -> Result<Infa
     }
     match report {
         Report::Silence => {}
-        Report::Toml => console::print(&report::toml(&resolved.origins)),
+        Report::Toml => {
+            console::print(&report::toml(&resolved.origins))?;
+            if let Some(left_out) = report::left_out(&resolved.origins) {
+                console::complain(&left_out);
+            }
+        }
         Report::Table => {
             let found = framework::found(py, &loaded.callable, &settings.serve.root_path, Sole::Yes);
             let mounts = found.complete(&settings.static_files, resolved.is_named("max-age")).mounts;
@@ -236,7 +241,7 @@ pub fn check(py: Python<'_>, resolved: &Resolved, report: Report) -> Result<Infa
             lines.extend(
                 resolved.notes.iter().chain(&headers.warnings).map(|note| report::paragraph("warning: ", note)),
             );
-            console::print(&lines.join("\n"));
+            console::print(&lines.join("\n"))?;
         }
     }
     shutdown::finish(py, &[], THREADS_END);

@@ -170,6 +170,59 @@ def test_the_manual_page_is_sound(face: Face) -> None:
     assert "--static-root" in re.sub(r"\x1b\[\d*m|.\x08", "", ended.stdout)
 
 
+def test_the_manual_page_and_the_docs_have_the_same_exit_codes_and_signals(face: Face) -> None:
+    page = say(face, "man").stdout.replace("\\-", "-")
+    docs = (Path(__file__).parents[2] / "docs/signals.md").read_text()
+    codes = re.findall(r"^\.TP\n\\fB(\d[\d, +n]*)\\fR\n", page, re.MULTILINE)
+    assert codes == re.findall(r"^\| (\d[\d, +n]*) \|", docs, re.MULTILINE)
+    signals = re.findall(r"^\.TP\n\\fB([A-Z][A-Z\d, ]*)\\fR\n", page, re.MULTILINE)
+    rows = re.findall(r"^\| (`SIG.*?) \|", docs, re.MULTILINE)
+    assert {name for row in signals for name in row.split(", ")} == set(re.findall(r"SIG(\w+)", "".join(rows)))
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["-h"],
+        ["--version"],
+        ["man"],
+        ["completions", "bash"],
+        ["check", "app:app"],
+        ["--print-config", "app:app"],
+        ["explain", "--", "gunicorn", "app:app"],
+    ],
+    ids=" ".join,
+)
+def test_a_result_that_cannot_be_written_is_no_success(face: Face, tmp_path: Path, args: list[str]) -> None:
+    (tmp_path / "app.py").write_text("def app(e, s):\n    pass\n")
+    options = face.options if "app:app" in args and args[0] != "explain" else ()
+
+    def run(stdout: int) -> subprocess.CompletedProcess[str]:
+        command = [face.path, *args, *options]
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment(), stdout=stdout, stderr=subprocess.PIPE, text=True, check=False
+        )
+
+    with open("/dev/full", "w") as full:
+        ended = run(full.fileno())
+    assert ended.returncode == 74, ended
+    assert re.fullmatch(r"monopod: standard output cannot be written \(No space left.*\n", ended.stderr), ended.stderr
+    # A pager that was left.
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = run(writer)
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_print_config_tells_what_it_leaves_out(face: Face, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("def app(e, s):\n    pass\n")
+    ended = face.run("--print-config", "app:app", "--env", "KEY=secret", cwd=tmp_path)
+    assert (ended.returncode, "secret" in ended.stdout + ended.stderr) == (0, False), ended
+    assert "--env of KEY" in ended.stderr
+    assert face.run("--print-config", "app:app", cwd=tmp_path).stderr == ""
+
+
 def test_check_fits_eighty_columns(face: Face, tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("def app(e, s):\n    pass\n")
     args = ["--static", "/static=/srv/a/long/way/to/the/collected/static/files", "-w", "4", "--worker-tmp-dir", "/x"]
