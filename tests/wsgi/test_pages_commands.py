@@ -1,4 +1,5 @@
-"""Promise: every command that README.md, docs/static-files.md and docs/troubleshooting.md show does what the page says."""
+"""Promise: every command that README.md and the pages on static files, troubleshooting, logging and the admin port show
+does what the page says; but for those of docker and kubectl, which have tests of their own."""
 
 from __future__ import annotations
 
@@ -56,6 +57,13 @@ def test_these_are_all() -> None:
         "monopod --accel /protected=/srv/documents",
     ]
     assert commands("docs/troubleshooting.md") == ["monopod check", "monopod healthcheck"]
+    assert [words(command)[:2] for command in commands("docs/logging.md")] == [
+        ["app:application", "--access-logformat"]
+    ] * 2
+    assert commands("docs/admin-port.md") == [
+        "kubectl port-forward deployment/web 9191",
+        "curl -s localhost:9191/-/status.json '|' python3 -m json.tool",
+    ]
 
 
 def test_make_has_the_words_of_the_readme() -> None:
@@ -167,6 +175,30 @@ def test_troubleshooting(face: Face, start: Starter, tmp_path: Path) -> None:
     start(None, cwd=tmp_path, bind=("unix:here",), env=(meet := {"MONOPOD_HEALTH_PATH": "/up"}))
     ended = face.run(*words(healthcheck), cwd=tmp_path, env={**meet, "MONOPOD_BIND": "unix:here"})
     assert (ended.returncode, ended.stdout) == (0, "ready\n"), ended
+
+
+def test_access_logs_in_formats_of_ones_own(start: Starter, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(FLASK.replace("app = ", "app = application = "))
+    combined, as_json = (words(command) for command in commands("docs/logging.md"))
+    server = start(*combined, cwd=tmp_path)
+    server.ask("/", headers=[("User-Agent", "curious")])
+    line = server.wait_log("GET / HTTP/1.1")
+    assert re.search(r'127\.0\.0\.1 - \S+ \[.*\] "GET / HTTP/1\.1" 200 3 "-" "curious"$', line.rstrip()), line
+    server = start(*as_json, cwd=tmp_path)
+    server.ask("/", headers=[("X-Request-Id", "known-by-this")])
+    line = server.wait_log('"path": "/"')
+    record = json.loads(line[line.index("{") :])
+    assert record.pop("us") > 0
+    assert record == {"status": 200, "path": "/", "id": "known-by-this"}
+
+
+def test_the_admin_ports_page_asks_for_what_is_there(start: Starter, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(FLASK)
+    (port, path) = re.findall(r"localhost:(\d+)(/\S*)", " ".join(commands("docs/admin-port.md")))[0]
+    assert f"in a container 0.0.0.0:{port} |" in (ROOT / "docs/configuration.md").read_text()
+    server = start(None, "--admin-bind", "127.0.0.1:0", cwd=tmp_path)
+    answer = server.ask_admin(path)
+    assert (answer.status, json.loads(answer.body)["phase"]) == (200, "ready")
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/static-files.md", "docs/troubleshooting.md", "docs/README.md"])
