@@ -36,8 +36,7 @@ impl Setting {
     /// The values as they may be shown to anybody.
     #[must_use]
     pub fn shown(&self) -> String {
-        let values: Vec<_> = self.values.iter().map(|value| secrets::shown(&self.name, value)).collect();
-        values.join(if self.name.contains("env") { ", " } else { " " })
+        secrets::words(&self.name, &self.values).join(if self.name.contains("env") { ", " } else { " " })
     }
 
     /// Whether it is a switch that is off, or nothing at all.

@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::environment;
+use super::nginx::location::is_uploads;
 use super::plan::Plan;
 use super::rules::{self, Unit};
 use super::setting::{Finding, Setting, Status};
@@ -30,6 +31,8 @@ struct Facts {
     threads: Option<u64>,
     has_http: bool,
     is_async: bool,
+    /// What paths begin with that routes ask a password for, or refuse.
+    guarded: Vec<String>,
 }
 
 impl Facts {
@@ -64,7 +67,14 @@ impl Facts {
             threads: number("threads"),
             has_http: ["http", "http-socket", "http11-socket"].iter().any(|name| !all(name).is_empty()),
             is_async: ["gevent", "async"].iter().any(|name| !all(name).is_empty()),
+            guarded: settings.iter().filter_map(guards).collect(),
         }
+    }
+
+    /// Whether some of the files under `url` are not for everybody.
+    fn is_guarded(&self, url: &str) -> bool {
+        let url = url.trim_end_matches('/');
+        self.guarded.iter().any(|path| path.starts_with(url) || url.starts_with(path.trim_end_matches('/')))
     }
 
     fn at_once(&self) -> u64 {
@@ -147,7 +157,8 @@ fn one(setting: Setting, facts: &Facts, ini: &Ini, plan: &mut Plan, context: &Co
             Ok(_) => Finding::not_needed(setting, rule.note),
             Err(_) => Finding::unknown(setting, "this is no number of bytes"),
         },
-        "static-map" => static_map(setting, &value, plan),
+        "static-map" => static_map(setting, &value, facts, plan),
+        "check-static" if facts.is_guarded("") => guarded(setting, plan),
         "check-static" => kept(setting, "static-root", &value, rule.note, plan),
         "env" => environment::variables(setting, plan),
         "pythonpath" if matches!(value.as_str(), "." | "./") => {
@@ -198,7 +209,36 @@ fn concurrency(setting: Setting, number: Option<u64>, facts: &Facts, plan: &mut 
     Finding { setting, status, becomes: vec![choice], note: note.to_owned() }
 }
 
-fn static_map(setting: Setting, value: &str, plan: &mut Plan) -> Finding {
+/// The beginning of the paths that a route keeps from some: `/private` of `route-uri = ^/private basicauth:…`.
+fn guards(setting: &Setting) -> Option<String> {
+    const ACTIONS: &[&str] =
+        &["basicauth:", "basicauth-next:", "ldapauth:", "radius:", "spnego:", "break:40", "break:41", "return:40"];
+    let name = setting.name.trim_start_matches('-');
+    if !name.starts_with("route") || matches!(name, "route-host" | "route-user-agent") {
+        return None;
+    }
+    let value = setting.value().trim();
+    let (subject, action) = value.rsplit_once(char::is_whitespace).unwrap_or(("", value));
+    if !ACTIONS.iter().any(|known| action.starts_with(known) || value.contains(&format!(" {known}"))) {
+        return None;
+    }
+    let pattern = subject.split_whitespace().next().unwrap_or_default();
+    let is_path = matches!(name, "route" | "route-uri" | "route-request-uri");
+    let path = pattern.strip_prefix('^').filter(|_| is_path).unwrap_or_default();
+    let end = path.find(|c: char| !c.is_ascii_alphanumeric() && !"/-_".contains(c)).unwrap_or(path.len());
+    Some(path[..end].to_owned())
+}
+
+fn guarded(setting: Setting, plan: &mut Plan) -> Finding {
+    let value = setting.value().to_owned();
+    plan.advise(format!("{value} was protected by a route, and monopod has no such rules: let a view of the application answer with X-Accel-Redirect (--accel)."));
+    Finding::dropped(
+        setting,
+        "was protected by a route, which no option says: let a view answer with X-Accel-Redirect (--accel)",
+    )
+}
+
+fn static_map(setting: Setting, value: &str, facts: &Facts, plan: &mut Plan) -> Finding {
     let (url, path) = value.split_once('=').unwrap_or((value, ""));
     let last = |path: &str| path.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
     if last(url).contains('.') {
@@ -207,11 +247,15 @@ fn static_map(setting: Setting, value: &str, plan: &mut Plan) -> Finding {
         return Finding::dropped(setting, note);
     }
     let url = url.trim().trim_end_matches('/');
+    if facts.is_guarded(url) {
+        return guarded(setting, plan);
+    }
     if url.is_empty() {
         let setting = Setting { values: vec![path.to_owned()], ..setting };
         return rules::keep(setting, "static-root", Unit::Same, "", plan);
     }
-    match plan.choose("static", &format!("{url}={}", path.trim())) {
+    let key = if is_uploads(url, path.trim()) { "media" } else { "static" };
+    match plan.choose(key, &format!("{url}={}", path.trim())) {
         Ok(choice) => Finding { setting, status: Status::Kept, becomes: vec![choice], note: String::new() },
         Err(why) => Finding::dropped(setting, why),
     }

@@ -1,10 +1,11 @@
 //! Directives whose meaning depends on where they stand, and on the rest of the configuration.
 
 use super::access_log;
-use super::location::{Kind, NEEDS_A_VIEW, is_page, target_of};
+use super::location::{Kind, is_page, target_of};
 use super::parse::Directive;
 use super::{Scope, Walk, site};
 use crate::explain::rules::{self, Unit, nginx_time};
+use crate::explain::secrets;
 use crate::explain::setting::{Choice, Finding, Setting, Status};
 
 const REDIRECT: &str =
@@ -84,6 +85,12 @@ impl Walk<'_> {
             if directive.name == "try_files"
                 && let (Some(root), Some(last)) = (scope.root, directive.arguments.last())
             {
+                let closed = self.nginx.site.closed_below("", "").map(|path| format!("inside it {path}"));
+                let closed = scope.guard.name().map(str::to_owned).or(closed);
+                if let Some(by) = closed {
+                    self.plan.advise(format!("Files of {root} were not for everybody ({by}): a view that answers with X-Accel-Redirect (--accel) can show them."));
+                    return Finding::dropped(setting, "not everybody might see these files, which no option says");
+                }
                 if is_page(last) {
                     let _ = self.plan.choose("spa", "true");
                 }
@@ -110,8 +117,7 @@ impl Walk<'_> {
             let note = if location.note.is_empty() { "as its location" } else { location.note.as_str() };
             return Finding::new(setting, location.status, note);
         }
-        let note = if location.note == NEEDS_A_VIEW { "by a view, as its location" } else { "" };
-        Finding { setting, status: Status::Kept, becomes, note: note.to_owned() }
+        Finding { setting, status: Status::Kept, becomes, note: String::new() }
     }
 
     pub(super) fn pass(&mut self, setting: Setting, scope: &Scope<'_>) -> Finding {
@@ -152,6 +158,12 @@ impl Walk<'_> {
             return Finding::unknown(setting, "it has no value");
         };
         let lower = name.to_ascii_lowercase();
+        if secrets::is_secret(name, value) {
+            return Finding::dropped(
+                setting,
+                "it looks like a secret, which a file of rules for everybody's answers should not have",
+            );
+        }
         let path = match scope.location {
             Some(location) if location.kind == Kind::App => return Finding::dropped(setting, advice(&lower)),
             Some(location) if location.kind == Kind::Files && !location.choices.is_empty() => {

@@ -1,5 +1,6 @@
 //! What a location is for: the application, files, or something that another part of monopod does.
 
+use super::guard::Guard;
 use super::parse::Directive;
 use super::site::Site;
 use crate::explain::setting::Status;
@@ -16,6 +17,8 @@ pub struct Location {
     pub note: String,
     /// For rules about headers of its files, and sizes of its bodies: the URL it begins with.
     pub url: Option<String>,
+    /// To be looked at before the switch.
+    pub advice: Option<String>,
 }
 
 /// What kind of location.
@@ -41,14 +44,15 @@ const UPLOADS: &[&str] = &[
 ];
 
 impl Location {
-    /// `root` is what the blocks around it say.
+    /// `root` is what the blocks around it say, `guard` who may see it.
     #[must_use]
-    pub fn of(directive: &Directive, root: Option<&str>, site: &Site) -> Self {
-        let (modifier, path) = match directive.arguments.as_slice() {
-            [modifier, path, ..] => (modifier.as_str(), path.as_str()),
-            [path] => glued(path),
-            [] => ("", ""),
-        };
+    pub fn of(directive: &Directive, root: Option<&str>, guard: Guard, site: &Site) -> Self {
+        let (_, path) = pattern_of(directive);
+        Self::unguarded(directive, root, site).guarded(guard, path, site)
+    }
+
+    fn unguarded(directive: &Directive, root: Option<&str>, site: &Site) -> Self {
+        let (modifier, path) = pattern_of(directive);
         let made = Self {
             label: format!("location {}", directive.arguments.join(" ")),
             kind: Kind::Other,
@@ -56,6 +60,7 @@ impl Location {
             choices: Vec::new(),
             note: String::new(),
             url: None,
+            advice: None,
         };
         let is_prefix = matches!(modifier, "" | "^~");
         let url = (is_prefix && path.starts_with('/')).then(|| path.trim_end_matches('/').to_owned());
@@ -89,6 +94,42 @@ impl Location {
             return made.single(directive, path, site);
         }
         made.files(directive, path, root, site)
+    }
+
+    /// Without the options that would show everybody what only some might see.
+    fn guarded(self, guard: Guard, path: &str, site: &Site) -> Self {
+        if self.kind == Kind::App {
+            let advice = guard.name().map(|name| {
+                let label = &self.label;
+                format!("Not everybody came through {label} ({name}): monopod lets all requests to the application, so the ingress or the application must refuse them.")
+            });
+            return Self { advice, ..self };
+        }
+        let shown: Vec<&str> = self
+            .choices
+            .iter()
+            .filter(|(key, _)| matches!(key.as_str(), "static" | "media" | "static-root"))
+            .map(|(key, value)| match value.split_once('=') {
+                Some((url, _)) if key != "static-root" => url,
+                _ => "",
+            })
+            .collect();
+        if shown.is_empty() {
+            return self;
+        }
+        let (why, told) = if let Some(name) = guard.name() {
+            (format!("was protected by {name}"), format!("{} was protected by {name}", self.label))
+        } else if let Some(inner) = shown.iter().find_map(|url| site.closed_below(url, path)) {
+            let why = format!("inside it {inner} was not for everybody");
+            (why, format!("Inside {} files were kept from everybody ({inner})", self.label))
+        } else {
+            return self;
+        };
+        let advice = format!(
+            "{told}, and monopod has no such rules: let a view of the application answer with X-Accel-Redirect (--accel), or keep what is for everybody in a directory of its own."
+        );
+        let note = format!("{why}, which no option says: let a view answer with X-Accel-Redirect (--accel)");
+        Self { kind: Kind::Other, choices: Vec::new(), advice: Some(advice), ..self }.told(Status::Dropped, note)
     }
 
     fn told(self, status: Status, note: impl Into<String>) -> Self {
@@ -132,15 +173,19 @@ impl Location {
     }
 
     fn by_pattern(self, directive: &Directive, path: &str, root: Option<&str>) -> Self {
-        let dir = directive.last("root").map(Directive::first).or(root);
         let names = segments(path);
-        if let (Some(dir), false) = (dir, names.is_empty()) {
-            let mounts = names.iter().map(|name| {
-                let key = if UPLOADS.contains(&name.as_str()) { "accel" } else { "static" };
-                (key.to_owned(), format!("/{name}={}/{name}", dir.trim_end_matches('/')))
-            });
-            let note = if names.iter().any(|name| UPLOADS.contains(&name.as_str())) { NEEDS_A_VIEW } else { "" };
-            return self.kept(mounts.collect(), note);
+        let dir = match (directive.last("alias"), names.as_slice()) {
+            // `^/static/(.*)$` with `alias /srv/static/$1`.
+            (Some(alias), [name]) => alias.first().strip_suffix("/$1").map(|dir| vec![(name.clone(), dir.to_owned())]),
+            (Some(_), _) => None,
+            (None, names) => directive.last("root").map(Directive::first).or(root).map(|dir| {
+                let below = |name: &String| (name.clone(), format!("{}/{name}", dir.trim_end_matches('/')));
+                names.iter().map(below).collect()
+            }),
+        };
+        if let Some(mounts) = dir.filter(|mounts| !mounts.is_empty()) {
+            let choices = mounts.into_iter().map(|(name, dir)| mount(&format!("/{name}"), &dir, directive));
+            return self.kept(choices.collect(), "");
         }
         let is_ending = path.contains(r"\.") || path.contains("(?:");
         if !is_ending && !directive.has("alias") {
@@ -201,23 +246,41 @@ impl Location {
             None => format!("{}{url}", dir.trim_end_matches('/')),
         };
         let dir = if dir.len() > 1 { dir.trim_end_matches('/').to_owned() } else { dir };
-        let name = url.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-        let mount = format!("{url}={dir}");
-        if directive.has("internal") {
-            return self.kept(vec![("accel".to_owned(), mount)], "");
-        }
-        if UPLOADS.contains(&name.as_str()) {
-            return self.kept(vec![("accel".to_owned(), mount)], NEEDS_A_VIEW);
-        }
-        self.kept(vec![("static".to_owned(), mount)], "")
+        self.kept(vec![mount(url, &dir, directive)], "")
     }
+}
+
+/// The option for the files of a directory: named by the application, coming and going, or known at the start.
+fn mount(url: &str, dir: &str, directive: &Directive) -> (String, String) {
+    let key = if directive.has("internal") {
+        "accel"
+    } else if is_uploads(url, dir) {
+        "media"
+    } else {
+        "static"
+    };
+    (key.to_owned(), format!("{url}={dir}"))
+}
+
+/// Whether files come while the server runs, by the names of the URL's end or of the directories.
+#[must_use]
+pub fn is_uploads(url: &str, dir: &str) -> bool {
+    let is_known = |name: &str| UPLOADS.contains(&name.to_ascii_lowercase().as_str());
+    url.rsplit('/').next().is_some_and(is_known) || dir.split('/').any(|name| matches!(name, "media" | "uploads"))
 }
 
 /// Why nothing must refuse dotfiles.
 pub const HIDDEN: &str = "names with a leading dot are not served, .well-known excepted";
 
-/// Why uploads are not simply static files.
-pub const NEEDS_A_VIEW: &str = "by a view: --static reads its tree once, at the start, and uploads come later. A view of the application names the file by X-Accel-Redirect (docs/static-files.md), or uploads go to object storage";
+/// The modifier of a location, and its path or pattern.
+#[must_use]
+pub fn pattern_of(directive: &Directive) -> (&str, &str) {
+    match directive.arguments.as_slice() {
+        [modifier, path, ..] => (modifier.as_str(), path.as_str()),
+        [path] => glued(path),
+        [] => ("", ""),
+    }
+}
 
 /// `~*\.js$` without a space, `=/x`.
 fn glued(path: &str) -> (&str, &str) {
@@ -274,7 +337,10 @@ mod tests {
         let site = Site::of(&tree);
         let server = &tree[0];
         let root = server.last("root").map(Directive::first);
-        let location = Location::of(server.last("location").unwrap(), root, &site);
+        let guard = Guard::default().within(server.inner());
+        let inner = server.all("location").next().unwrap();
+        let guard = guard.within(inner.inner());
+        let location = Location::of(inner, root, guard, &site);
         let choices: Vec<_> = location.choices.iter().map(|(key, value)| format!("--{key} {value}")).collect();
         format!("{} {}", location.status.word(), choices.join(" ")).trim_end().to_owned()
     }
@@ -287,11 +353,12 @@ mod tests {
             ("location /static/ { root /srv; }", "kept --static /static=/srv/static"),
             ("root /srv; location /static/ { expires 1d; }", "kept --static /static=/srv/static"),
             ("location ^~ /assets/ { root /srv; }", "kept --static /assets=/srv/assets"),
-            ("location /media/ { alias /srv/media/; }", "kept --accel /media=/srv/media"),
+            ("location /media/ { alias /srv/media/; }", "kept --media /media=/srv/media"),
+            ("location /thumbs/ { root /srv/media; }", "kept --media /thumbs=/srv/media/thumbs"),
             ("location /protected/ { internal; alias /srv/p/; }", "kept --accel /protected=/srv/p"),
             (
                 "location ~ ^/(static|media)/ { root /srv; }",
-                "kept --static /static=/srv/static --accel /media=/srv/media",
+                "kept --static /static=/srv/static --media /media=/srv/media",
             ),
             ("root /srv; location / { try_files $uri @app; }", "kept --static-root /srv"),
             ("root /srv; location / { try_files $uri $uri/ /index.html; }", "kept --static-root /srv --spa true"),
@@ -303,8 +370,23 @@ mod tests {
             ("location / { proxy_pass http://app; }", "not needed"),
             ("location @app { proxy_pass http://unix:/run/app.sock; }", "not needed"),
             ("location /shop/ { proxy_pass http://app/; }", "kept --root-path /shop"),
-            ("location / { proxy_pass http://app; } location /ws/ { proxy_pass http://chat:9000; }", "dropped"),
+            ("location /ws/ { proxy_pass http://chat:9000; } location / { proxy_pass http://app; }", "dropped"),
             ("location /old { return 301 /new; }", "dropped"),
+            // Files that not everybody might see.
+            ("location /b/ { allow 10.0.0.0/8; deny all; alias /srv/b/; }", "dropped"),
+            ("allow 10.0.0.0/8; deny all; location /static/ { alias /s/; }", "dropped"),
+            ("location /b/ { auth_basic x; alias /srv/b/; }", "dropped"),
+            ("location /media/ { auth_request /ask; alias /srv/media/; }", "dropped"),
+            ("auth_basic x; location /static/ { auth_basic off; alias /s/; }", "kept --static /static=/s"),
+            ("auth_basic x; root /srv; location / { try_files $uri @app; }", "dropped"),
+            ("location ~ ^/(invoices)/ { internal; root /srv; }", "kept --accel /invoices=/srv/invoices"),
+            ("location ~ ^/(invoices)/ { auth_request /ask; root /srv; }", "dropped"),
+            ("location ~ ^/p/(.*)$ { internal; alias /srv/p/$1; }", "kept --accel /p=/srv/p"),
+            ("location /media/ { alias /m/; } location /media/own/ { internal; alias /m/own/; }", "dropped"),
+            ("location /media/ { alias /m/; } location ~ ^/media/own/ { deny all; }", "dropped"),
+            ("location /media/ { alias /m/; } location /media/own/ { proxy_pass http://app; }", "dropped"),
+            ("location /static/ { alias /m/; } location /media/own/ { deny all; }", "kept --static /static=/m"),
+            ("root /srv; location / { try_files $uri @app; } location /own/ { internal; }", "dropped"),
         ] {
             assert_eq!(gist(&format!("server {{ {location} }}")), expected, "{location}");
         }

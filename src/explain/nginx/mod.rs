@@ -4,14 +4,16 @@
 //! lines are gone through in order, each told once.
 
 mod access_log;
+mod guard;
 mod lines;
-mod location;
+pub(super) mod location;
 mod parse;
 mod site;
 pub mod table;
 
 use std::path::Path;
 
+use guard::Guard;
 use location::{Kind, Location};
 use parse::{Directive, parse};
 use site::Site;
@@ -114,6 +116,7 @@ struct Scope<'a> {
     server: Option<&'a Directive>,
     location: Option<&'a Location>,
     root: Option<&'a str>,
+    guard: Guard,
     /// In front of the directive's name.
     label: &'a str,
     in_if: bool,
@@ -130,7 +133,8 @@ impl Walk<'_> {
     fn block(&mut self, directives: &[Directive], scope: &Scope<'_>) {
         let root =
             directives.iter().rev().find(|directive| directive.name == "root").map(Directive::first).or(scope.root);
-        let scope = Scope { root, ..*scope };
+        let guard = scope.guard.within(directives);
+        let scope = Scope { root, guard, ..*scope };
         for directive in directives {
             self.directive(directive, &scope);
         }
@@ -150,8 +154,8 @@ impl Walk<'_> {
         match directive.name.as_str() {
             "location" => return self.location(directive, setting, scope),
             "if" => {
+                let label = format!("if {}", setting.shown());
                 self.findings.push(Finding::dropped(setting, "conditions are the ingress's or the application's"));
-                let label = format!("if {}", directive.arguments.join(" "));
                 return self.block(directive.inner(), &Scope { in_if: true, label: &label, ..*scope });
             }
             "upstream" => {
@@ -185,7 +189,11 @@ impl Walk<'_> {
     }
 
     fn location(&mut self, directive: &Directive, setting: Setting, scope: &Scope<'_>) {
-        let location = Location::of(directive, scope.root, &self.nginx.site);
+        let guard = scope.guard.within(directive.inner());
+        let location = Location::of(directive, scope.root, guard, &self.nginx.site);
+        if let Some(advice) = &location.advice {
+            self.plan.advise(advice.as_str());
+        }
         let setting = Setting { name: location.label.clone(), values: Vec::new(), ..setting };
         let finding = self.of_location(setting, &location);
         let location = Location { status: finding.status, note: finding.note.clone(), ..location };

@@ -1,7 +1,8 @@
 //! What a whole nginx configuration is about, before its lines are gone through: which upstream is the application,
 //! which servers serve it, and which of several values counts.
 
-use super::location::target_of;
+use super::guard;
+use super::location::{pattern_of, target_of};
 use super::parse::Directive;
 use crate::explain::setting::Place;
 
@@ -18,6 +19,9 @@ pub struct Site {
     pub formats: Vec<String>,
     /// Paths of pages for errors.
     pub error_pages: Vec<String>,
+    /// What locations begin with that are closed, or go to a program, so that their files are not for everybody; and
+    /// whether it is a program.
+    pub closed: Vec<(String, bool)>,
     /// Whether a server with the application listens without TLS.
     pub has_plain: bool,
     /// Whether one listens with TLS.
@@ -43,10 +47,28 @@ impl Site {
         self.application.as_deref() == Some(upstream)
     }
 
+    /// A location inside of `url`, but for `own`, that is not for everybody.
+    #[must_use]
+    pub fn closed_below(&self, url: &str, own: &str) -> Option<&str> {
+        let inside = |path: &str| {
+            path.strip_prefix(url).is_some_and(|rest| rest.starts_with('/') && rest.len() > 1) && path != own
+        };
+        // At the site's root are the application's paths, and files beside them.
+        let closed = self.closed.iter().filter(|(_, goes_on)| !(url.is_empty() && *goes_on));
+        closed.map(|(path, _)| path.as_str()).find(|path| inside(path))
+    }
+
     fn gather(&mut self, directives: &[Directive], passes: &mut Vec<(bool, String)>) {
         for directive in directives {
             match directive.name.as_str() {
                 "location" => {
+                    let (modifier, path) = pattern_of(directive);
+                    let goes_on = directive.inner().iter().any(|inner| inner.name.ends_with("_pass"));
+                    if let Some(path) = guard::literal(modifier, path)
+                        && (goes_on || guard::is_closed(directive))
+                    {
+                        self.closed.push((path, goes_on));
+                    }
                     for pass in ["proxy_pass", "uwsgi_pass"].iter().filter_map(|name| directive.last(name)) {
                         let path = directive.arguments.last().map_or("", String::as_str);
                         let is_main = path == "/" || path.starts_with('@');

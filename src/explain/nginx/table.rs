@@ -20,7 +20,7 @@ const OTHER: &str = "another program's protocol: route to it at the ingress";
 pub const TABLE: &[Rule] = &[
     own("listen", &[], Status::Kept, "bind", "of servers with the application; `ssl`: not yet; `proxy_protocol` and `backlog=`: as options"),
     own("server_name", &[], Status::NotNeeded, "", "every name is answered: the ingress picks hosts, ALLOWED_HOSTS in Django and TRUSTED_HOSTS in Flask check them"),
-    own("location", &[], Status::Kept, "static", "with alias or root: --static; `internal`: --accel; `return 200`: --health-path; of the application: nothing is needed"),
+    own("location", &[], Status::Kept, "static", "with alias or root: --static, for uploads --media; `internal`: --accel; behind access rules or passwords: none, as monopod has no such rules; `return 200`: --health-path; of the application: nothing is needed"),
     own("alias", &[], Status::Kept, "static", "/URL=DIR of its location"),
     own("root", &[], Status::Kept, "static", "DIR with the location's path; where try_files looks at `/`: --static-root"),
     own("try_files", &[], Status::Kept, "static-root", "`$uri @app`: files beside the application's pages; `/index.html` at the end: --spa"),
