@@ -66,6 +66,18 @@ def test_these_are_all() -> None:
     ]
 
 
+def test_what_is_not_there_yet_is_not(face: Face) -> None:
+    """Neither a command of monopod's, nor an integration that a page tells of."""
+    status = (ROOT / "README.md").read_text().partition("\n## Status\n")[2].partition("\n## ")[0]
+    known = (ROOT / "docs/known-issues.md").read_text().partition("\n## Not there\n")[2].partition("\n## ")[0]
+    assert "not there yet" in status
+    assert "TLS" in known
+    listed = re.findall(r"^  (\w+)  ", face.run("-h").stdout.partition("Commands:\n")[2], re.MULTILINE)
+    assert {"serve", "dev", "explain"} < set(listed)
+    there = [f"`monopod {command}" for command in listed] + ["`runserver`", "`flask`"]
+    assert [words for words in there if words in status + known] == []
+
+
 def test_make_has_the_words_of_the_readme() -> None:
     for command in commands("README.md"):
         if command.startswith("make "):
