@@ -1,8 +1,8 @@
 //! The command line: which subcommand, and the words of `--help`.
 //!
-//! `serve` is the default, so `monopod app:app` works; a target named like a subcommand is `monopod serve check`. Called
-//! by `run()`, which acts on the `Command` this returns. Everything about options is in `config`; this file adds the
-//! subcommands and gathers the host's facts, `help` says what is shown of them. Never prints and never exits.
+//! `serve` is the default, so `monopod app:app` works; a target named like a subcommand is `monopod serve check`.
+//! Called by `run()`, which acts on the `Command` this returns. Everything about options is in `config`; this file adds
+//! the subcommands and gathers the host's facts, `help` says what is shown of them. Never prints and never exits.
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
@@ -229,8 +229,8 @@ pub fn host(env: Env<'_>) -> Host {
     Host { in_container, variables, descriptors: descriptors::raise_limit(), ..guest() }
 }
 
-/// The facts for a server that is a guest in somebody's program: it changes nothing of the process, and where the program
-/// runs decides no default.
+/// The facts for a server that is a guest in somebody's program: it changes nothing of the process, and where the
+/// program runs decides no default.
 #[must_use]
 pub fn guest() -> Host {
     let limits = cgroup::limits();
@@ -349,10 +349,7 @@ mod tests {
                 "`check` is one argument too many: options aside, monopod takes one TARGET.",
             ),
             (&["serve", "a:b", "c"], "`c` is one argument too many: options aside, monopod takes one TARGET."),
-            (
-                &["app:app", "--open"],
-                "--reload, --reload-extra-file and --open are for the time of development: run `monopod dev`.",
-            ),
+            (&["app:app", "--open"], "--open is for the time of development: run `monopod dev`."),
             (&["compress"], "Name at least one DIR."),
             (&["init"], "Name at least one COMMAND."),
             (&["init", "--"], "Name at least one COMMAND."),

@@ -29,8 +29,6 @@ use super::variables::Variables;
 
 /// Every container in Kubernetes has this variable.
 const KUBERNETES: &str = "KUBERNETES_SERVICE_HOST";
-/// To who wants them of a server that is none of a developer.
-const ONLY_DEV: &str = "--reload, --reload-extra-file and --open are for the time of development: run `monopod dev`.";
 
 /// The settings, and how they came about.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,8 +74,8 @@ pub fn resolve(purpose: Purpose, args: &[OsString], env: Env<'_>, host: &Host) -
     // What was typed is judged first, alone.
     let nothing = Layers::default();
     let typed = Reading::of(&command, &nothing, args)?;
-    if purpose == Purpose::Serve && dev_options::IDS.iter().any(|id| typed.is_typed(id)) {
-        return Err(StartError::usage(ONLY_DEV));
+    if let Some(sentence) = only_dev(purpose, |id| typed.is_typed(id)) {
+        return Err(StartError::usage(sentence));
     }
     let theirs = converted(&command, &typed.matches).map_err(StartError::usage)?;
     // Ahead, as of two of the same the last counts: our own name for an option outranks gunicorn's.
@@ -200,8 +198,8 @@ fn offer_gunicorn(
     let is_said = |id: &str| {
         matches.ids().any(|known| known.as_str() == id) && matches.value_source(id) == Some(ValueSource::CommandLine)
     };
-    if purpose == Purpose::Serve && dev_options::IDS.iter().any(|id| is_said(id)) {
-        return Err(refuse(ONLY_DEV));
+    if let Some(sentence) = only_dev(purpose, is_said) {
+        return Err(refuse(&sentence));
     }
     if let Some(flag) = ["config", options::CHECK_CONFIG, options::PRINT_CONFIG].into_iter().find(|id| is_said(id)) {
         return Err(refuse(&format!("--{flag} cannot be given here: give it on the command line.")));
@@ -214,6 +212,12 @@ fn offer_gunicorn(
         }
     }
     Ok(theirs.notes.iter().map(|note| format!("{}: {note}", gunicorn::VARIABLE)).collect())
+}
+
+/// What is said to who wants something of a developer's server from one that is none.
+fn only_dev(purpose: Purpose, is_said: impl Fn(&str) -> bool) -> Option<String> {
+    let id = dev_options::IDS.iter().find(|id| purpose == Purpose::Serve && is_said(id))?;
+    Some(format!("--{} is for the time of development: run `monopod dev`.", id.replace('_', "-")))
 }
 
 /// What gunicorn's options among the arguments mean.
