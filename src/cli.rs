@@ -171,7 +171,8 @@ fn face(form: Form) -> clap::Command {
         .subcommand(
             with_options("monopod dev [TARGET] [OPTIONS]", Whose::Dev)
                 .name("dev")
-                .about("Serve it while you work on it, with reloading"),
+                .about("Serve it while you work on it, with reloading")
+                .long_about("Serve the application while you work on it: a change starts it anew"),
         )
         .subcommand(
             with_options("monopod check [TARGET] [OPTIONS]", Whose::Serving)

@@ -30,6 +30,7 @@ pub fn subcommand() -> clap::Command {
             "monopod explain [--format FORMAT] [--from SERVER] FILE…\n       monopod explain [FILE…] -- COMMAND [ARG…]",
         )
         .about("Say what another server's configuration becomes")
+        .long_about("Say what the configuration of gunicorn, uWSGI, granian and nginx becomes")
         .arg(
             Arg::new("file")
                 .value_name("FILE")
