@@ -110,6 +110,7 @@ pub fn explain(sources: Vec<Source>, command: &[String], mut context: Context<'_
     for proxy in proxies {
         findings.extend(proxy.explain(&mut plan));
     }
+    plan.below_root_path(&mut findings);
     plan.settle(&mut findings);
     advise(&mut plan, &findings);
     Ok(Report { plan, findings })

@@ -40,7 +40,9 @@ impl Plan {
         let arg = arg.ok_or_else(|| format!("--{key} is not an option of monopod."))?;
         options::check(arg, &OsString::from(value), &format!("--{key}"))?;
         let choice = Choice { key: key.to_owned(), value: value.to_owned() };
-        if options::is_list(arg) {
+        if let Some(known) = self.chosen.iter_mut().find(|known| same_slot(known, &choice)) {
+            value.clone_into(&mut known.value);
+        } else if options::is_list(arg) {
             if !self.chosen.contains(&choice) {
                 self.chosen.push(choice.clone());
             }
@@ -90,14 +92,37 @@ impl Plan {
                 continue;
             }
             let key = &lost[0].key;
-            let Some(kept) = self.chosen.iter().find(|choice| choice.key == *key) else { continue };
+            let same = |choice: &&Choice| choice.key == *key && (!is_by_name(key) || same_slot(choice, &lost[0]));
+            let Some(kept) = self.chosen.iter().find(same) else { continue };
             let whose = holders.iter().rev().find(|(choice, _)| choice == kept).map_or("", |(_, at)| at.as_str());
             let whose = if whose.is_empty() { String::new() } else { format!(" of {whose}") };
             finding.note = format!("--{key} is {}, that{whose} counts", kept.value);
             if finding.status == Status::Kept {
-                finding.status = Status::NotNeeded;
+                finding.status = Status::Dropped;
             }
             finding.becomes.clear();
+        }
+    }
+
+    /// Sizes by prefix are below --root-path, which other servers' paths begin with.
+    pub fn below_root_path(&mut self, findings: &mut [Finding]) {
+        let Some(root) = self.value("root-path").map(|root| root.trim_end_matches('/').to_owned()) else { return };
+        let short = |choice: &Choice| {
+            let (prefix, size) = choice.value.split_once('=').filter(|_| choice.key == "max-body-size")?;
+            let below = prefix.strip_prefix(root.as_str())?;
+            match below {
+                "" => Some(size.to_owned()),
+                _ if below.starts_with('/') => Some(format!("{below}={size}")),
+                _ => None,
+            }
+        };
+        let sizes: Vec<String> = self.chosen.iter().filter_map(short).collect();
+        self.chosen.retain(|choice| short(choice).is_none());
+        for size in sizes {
+            let _ = self.choose("max-body-size", &size);
+        }
+        for choice in findings.iter_mut().flat_map(|finding| &mut finding.becomes) {
+            choice.value = short(choice).unwrap_or_else(|| choice.value.clone());
         }
     }
 
@@ -198,6 +223,17 @@ impl Plan {
     }
 }
 
+/// Whether several values of the option are told apart by what stands before `=`.
+fn is_by_name(key: &str) -> bool {
+    matches!(key, "max-body-size" | "env")
+}
+
+/// Whether one takes the other's place: the size of the same paths, the value of the same variable.
+fn same_slot(left: &Choice, right: &Choice) -> bool {
+    let name = |choice: &Choice| choice.value.split_once('=').map(|(name, _)| name.to_owned()).unwrap_or_default();
+    left.key == right.key && is_by_name(&left.key) && name(left) == name(right)
+}
+
 /// Numbers and switches without quotes.
 fn value(text: &str) -> toml::Value {
     if let Ok(truth) = text.parse::<bool>() {
@@ -236,17 +272,20 @@ mod tests {
             ("threads", "4"),
             ("threads", "8"),
             ("access-log", "false"),
+            ("max-body-size", "1m"),
+            ("max-body-size", "/up=2m"),
+            ("max-body-size", "3m"),
         ] {
             plan.choose(key, value).unwrap();
         }
         assert_eq!(
             plan.command(),
-            "monopod app:app --threads 8 --static /a=b --static '/c=d e' --timeout 30 --no-access-log"
+            "monopod app:app --threads 8 --static /a=b --static '/c=d e' --max-body-size 3m --max-body-size /up=2m --timeout 30 --no-access-log"
                 .replace(" --", " \\\n    --")
         );
         assert_eq!(
             plan.toml(),
-            "target = \"app:app\"\nthreads = 8\nstatic = [\"/a=b\", \"/c=d e\"]\ntimeout = 30\naccess-log = false\n"
+            "target = \"app:app\"\nthreads = 8\nstatic = [\"/a=b\", \"/c=d e\"]\nmax-body-size = [\"3m\", \"/up=2m\"]\ntimeout = 30\naccess-log = false\n"
         );
         assert_eq!(plan.choose("threads", "0").unwrap_err(), "--threads wants a whole number from 1 to 512, not `0`.");
         assert_eq!(plan.choose("nonsense", "0").unwrap_err(), "--nonsense is not an option of monopod.");

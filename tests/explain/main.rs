@@ -229,6 +229,41 @@ fn includes_come_to_an_end() {
     }
 }
 
+/// What matters most in a case, said apart from its `expected.txt`, which may be blessed in haste.
+#[test]
+fn the_command_has_what_it_must_and_nothing_that_it_must_not() {
+    for (name, has, has_not) in [
+        (
+            "nginx-guarded",
+            &["--static /static=/srv/static", "--accel /invoices=/srv/invoices"][..],
+            &["/backups", "/reports", "--media /media=", "/downloads", "/plans"][..],
+        ),
+        ("uwsgi-guarded", &["--static /static=", "--media /media="], &["/private"]),
+        (
+            "nginx-paths",
+            &["--max-body-size 5m", "--max-body-size /upload=1g", "--max-body-size /import=2g", "--write-timeout 30s"],
+            &["9g", "--keep-alive", "--root-path", "10m"],
+        ),
+        ("nginx-spa", &["--spa", "--timeout 300s", "--max-body-size /api=50m"], &[]),
+        ("nginx-two-sites", &[], &["--no-access-log"]),
+        (
+            "nginx-root-path",
+            &["--root-path /shop", "--max-body-size 50m", "--max-body-size /import=1g"],
+            &["/shop=", "2m", "/shop/import"],
+        ),
+    ] {
+        let report = json(&here("cases").join(name));
+        let command: Vec<String> = serde_json::from_value(report["command"].clone()).unwrap();
+        let line = format!("{} ", command.join(" "));
+        for part in has {
+            assert!(line.contains(&format!(" {part}")), "{name}: {part}: {line}");
+        }
+        for part in has_not {
+            assert!(!line.contains(part), "{name}: {part}: {line}");
+        }
+    }
+}
+
 #[test]
 fn secrets_are_not_told() {
     for case in cases() {

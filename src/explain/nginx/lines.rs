@@ -126,6 +126,9 @@ impl Walk<'_> {
         {
             return Finding::dropped(setting, "not the application: route to it at the ingress");
         }
+        if let Some(location) = scope.location.filter(|location| location.status == Status::Dropped) {
+            return Finding::dropped(setting, location.note.as_str());
+        }
         Finding::not_needed(setting, "the application is in this process")
     }
 
@@ -219,11 +222,18 @@ impl Walk<'_> {
     pub(super) fn body_size(&mut self, setting: Setting, scope: &Scope<'_>) -> Finding {
         let zero = setting.value().trim() == "0";
         let size = if zero { "1t".to_owned() } else { setting.value().to_owned() };
-        let prefix = scope
-            .location
-            .and_then(|location| location.url.as_deref())
-            .filter(|url| !url.is_empty())
-            .map_or(String::new(), |url| format!("{url}="));
+        let prefix = match scope.location.map(|location| location.prefix.as_deref()) {
+            None | Some(Some("")) => String::new(),
+            Some(Some(prefix)) => format!("{prefix}="),
+            Some(None) => {
+                return Finding::dropped(
+                    setting,
+                    format!(
+                        "a size is for all paths or for those below a prefix: name its prefix, --max-body-size /PREFIX={size}"
+                    ),
+                );
+            }
+        };
         self.kept(
             setting,
             "max-body-size",
@@ -308,6 +318,9 @@ impl Walk<'_> {
     pub(super) fn access_log(&mut self, setting: Setting, scope: &Scope<'_>) -> Finding {
         let is_off = setting.values.first().is_some_and(|value| value == "off");
         match (is_off, scope.location) {
+            (true, None) if scope.server.is_some() && self.nginx.site.is_many() => {
+                Finding::dropped(setting, "of one site of several; --no-access-log is for all")
+            }
             (true, None) => self.kept(setting, "access-log", "false", ""),
             (true, Some(_)) => Finding::dropped(
                 setting,

@@ -1,6 +1,6 @@
 //! What a location is for: the application, files, or something that another part of monopod does.
 
-use super::guard::Guard;
+use super::guard::{self, Guard};
 use super::parse::Directive;
 use super::site::Site;
 use crate::explain::setting::Status;
@@ -17,8 +17,10 @@ pub struct Location {
     pub note: String,
     /// For rules about headers of its files, and sizes of its bodies: the URL it begins with.
     pub url: Option<String>,
+    /// For limits of its requests: the URL it begins with, empty for all; none where it is a pattern.
+    pub prefix: Option<String>,
     /// To be looked at before the switch.
-    pub advice: Option<String>,
+    pub advice: Vec<String>,
 }
 
 /// What kind of location.
@@ -60,14 +62,15 @@ impl Location {
             choices: Vec::new(),
             note: String::new(),
             url: None,
-            advice: None,
+            prefix: prefix_of(modifier, path),
+            advice: Vec::new(),
         };
         let is_prefix = matches!(modifier, "" | "^~");
         let url = (is_prefix && path.starts_with('/')).then(|| path.trim_end_matches('/').to_owned());
         let made = Self { url, ..made };
         let passes = ["proxy_pass", "uwsgi_pass"].iter().find_map(|name| directive.last(name));
         if let Some(pass) = passes {
-            return made.passed(pass, path, is_prefix, site);
+            return made.passed(pass, path, modifier, site);
         }
         if ["fastcgi_pass", "scgi_pass", "grpc_pass", "memcached_pass"].iter().any(|name| directive.has(name)) {
             return made.told(Status::Dropped, "another program: route to it at the ingress");
@@ -103,7 +106,7 @@ impl Location {
                 let label = &self.label;
                 format!("Not everybody came through {label} ({name}): monopod lets all requests to the application, so the ingress or the application must refuse them.")
             });
-            return Self { advice, ..self };
+            return Self { advice: self.advice.into_iter().chain(advice).collect(), ..self };
         }
         let shown: Vec<&str> = self
             .choices
@@ -129,7 +132,7 @@ impl Location {
             "{told}, and monopod has no such rules: let a view of the application answer with X-Accel-Redirect (--accel), or keep what is for everybody in a directory of its own."
         );
         let note = format!("{why}, which no option says: let a view answer with X-Accel-Redirect (--accel)");
-        Self { kind: Kind::Other, choices: Vec::new(), advice: Some(advice), ..self }.told(Status::Dropped, note)
+        Self { kind: Kind::Other, choices: Vec::new(), advice: vec![advice], ..self }.told(Status::Dropped, note)
     }
 
     fn told(self, status: Status, note: impl Into<String>) -> Self {
@@ -140,19 +143,28 @@ impl Location {
         Self { kind: Kind::Files, status: Status::Kept, choices, note: note.into(), ..self }
     }
 
-    fn passed(self, pass: &Directive, path: &str, is_prefix: bool, site: &Site) -> Self {
+    fn passed(self, pass: &Directive, path: &str, modifier: &str, site: &Site) -> Self {
         let (upstream, uri) = target_of(pass.first());
         if !site.is_application(upstream) {
             let note = format!("{upstream} is not the application: route to it at the ingress");
             return self.told(Status::Dropped, note);
         }
         let made = Self { kind: Kind::App, ..self };
+        let is_prefix = matches!(modifier, "" | "^~");
         let strips = uri.is_some_and(|uri| uri.is_empty() || uri == "/");
         if strips && is_prefix && !path.trim_matches('/').is_empty() && site.application_paths == 1 {
             let value = path.trim_end_matches('/').to_owned();
             let note = "the prefix that nginx took away from the path is SCRIPT_NAME";
             let choices = vec![("root-path".to_owned(), value)];
             return Self { status: Status::Kept, choices, note: note.to_owned(), ..made };
+        }
+        if let Some(uri) = uri.filter(|uri| !uri.is_empty() && *uri != path && !uri.starts_with("/$request_uri")) {
+            let advice = format!(
+                "nginx changed the path {path} to {uri}: the ingress (rewrite-target), a middleware or the application's own URLs must do so now."
+            );
+            let note =
+                format!("nginx changed the path {path} to {uri}: the ingress (rewrite-target) or a middleware must");
+            return Self { advice: vec![advice], ..made }.told(Status::Dropped, note);
         }
         made.told(Status::NotNeeded, "the application has every path that is not a file's")
     }
@@ -272,6 +284,16 @@ pub fn is_uploads(url: &str, dir: &str) -> bool {
 /// Why nothing must refuse dotfiles.
 pub const HIDDEN: &str = "names with a leading dot are not served, .well-known excepted";
 
+/// The URL that a location's requests begin with, without its last slash.
+fn prefix_of(modifier: &str, path: &str) -> Option<String> {
+    if path.starts_with('@') {
+        return Some(String::new());
+    }
+    let prefix = guard::literal(modifier, path)?.trim_end_matches('/').to_owned();
+    // A pattern that begins with `^/` says nothing of all paths.
+    (!prefix.is_empty() || matches!(modifier, "" | "^~")).then_some(prefix)
+}
+
 /// The modifier of a location, and its path or pattern.
 #[must_use]
 pub fn pattern_of(directive: &Directive) -> (&str, &str) {
@@ -372,6 +394,13 @@ mod tests {
             ("location /shop/ { proxy_pass http://app/; }", "kept --root-path /shop"),
             ("location /ws/ { proxy_pass http://chat:9000; } location / { proxy_pass http://app; }", "dropped"),
             ("location /old { return 301 /new; }", "dropped"),
+            ("location /v2/ { proxy_pass http://app/api/v2/; }", "dropped"),
+            ("location ~ ^/u/(.*)$ { proxy_pass http://app/user/$1; }", "dropped"),
+            ("location / { proxy_pass http://app/sub/; }", "dropped"),
+            ("location /api/ { proxy_pass http://app/; } location / { proxy_pass http://app; }", "dropped"),
+            ("location /api/ { proxy_pass http://app/api/; }", "not needed"),
+            ("location / { proxy_pass http://app/; }", "not needed"),
+            ("location / { proxy_pass http://unix:/run/app.sock:/; }", "not needed"),
             // Files that not everybody might see.
             ("location /b/ { allow 10.0.0.0/8; deny all; alias /srv/b/; }", "dropped"),
             ("allow 10.0.0.0/8; deny all; location /static/ { alias /s/; }", "dropped"),

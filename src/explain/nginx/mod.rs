@@ -103,6 +103,13 @@ impl Nginx {
         if self.site.has_tls && !self.site.has_plain {
             plan.advise("nginx listened for TLS alone: end TLS in front (ingress, mesh or load balancer), let it send X-Forwarded-Proto, and name it by --forwarded-allow-ips.");
         }
+        if self.site.is_many() {
+            plan.advise(format!(
+                "{} sites with applications of their own are in it: each becomes a monopod of its own, so explain each alone. Here their lines are told as one, for {}.",
+                self.site.applications.len(),
+                self.site.application.as_deref().unwrap_or_default()
+            ));
+        }
         if !self.is_proxy() {
             plan.advise("No proxy_pass was found: which application do the other paths belong to? Name it as TARGET.");
         }
@@ -191,7 +198,7 @@ impl Walk<'_> {
     fn location(&mut self, directive: &Directive, setting: Setting, scope: &Scope<'_>) {
         let guard = scope.guard.within(directive.inner());
         let location = Location::of(directive, scope.root, guard, &self.nginx.site);
-        if let Some(advice) = &location.advice {
+        for advice in &location.advice {
             self.plan.advise(advice.as_str());
         }
         let setting = Setting { name: location.label.clone(), values: Vec::new(), ..setting };
@@ -240,6 +247,11 @@ impl Walk<'_> {
         if directive.name == "deny" && scope.location.is_some_and(|location| location.note == location::HIDDEN) {
             return Finding::not_needed(setting, location::HIDDEN);
         }
+        if let (rules::Becomes::Option(key, _), Some(location)) = (rule.becomes, scope.location)
+            && location.prefix.as_deref() != Some("")
+        {
+            return Finding::dropped(setting, format!("--{key} is one for all paths, not of {} alone", location.label));
+        }
         if is_simple {
             // `keepalive_timeout 65 60`: the second is a header's, and not sent here.
             let setting = match rule.becomes {
@@ -274,7 +286,7 @@ impl Walk<'_> {
             }
             "proxy_read_timeout" => Finding::dropped(
                 setting,
-                "there is one --timeout for all paths, that of the application's main location",
+                "there is one --timeout for all paths, that of the application's main location (without one, the longest)",
             ),
             "proxy_set_header" => self.set_header(setting),
             "return" => Self::returned(setting, scope),

@@ -4,6 +4,8 @@
 use super::guard;
 use super::location::{pattern_of, target_of};
 use super::parse::Directive;
+use crate::config::values::duration;
+use crate::explain::rules::nginx_time;
 use crate::explain::setting::Place;
 
 /// See the module.
@@ -11,6 +13,8 @@ use crate::explain::setting::Place;
 pub struct Site {
     /// The name or address that the application's requests go to.
     pub application: Option<String>,
+    /// All that servers' requests go to, a server's main one each.
+    pub applications: Vec<String>,
     /// How many locations go there.
     pub application_paths: usize,
     /// The proxy_read_timeout that counts.
@@ -37,7 +41,15 @@ impl Site {
         let main = passes.iter().find(|(is_main, _)| *is_main).or(passes.first());
         site.application = main.map(|(_, upstream)| upstream.clone());
         site.application_paths = passes.iter().filter(|(_, upstream)| site.is_application(upstream)).count();
-        site.read_timeout = site.timeout_of(tree);
+        let has_main = passes.iter().any(|(is_main, upstream)| *is_main && site.is_application(upstream));
+        site.read_timeout = if has_main || site.application_paths == 1 {
+            site.timeout_of(tree)
+        } else {
+            let mut all = Vec::new();
+            site.timeouts(tree, &mut all);
+            // Of equals the first.
+            all.into_iter().rev().max_by_key(|(time, _)| *time).map(|(_, place)| place)
+        };
         site
     }
 
@@ -45,6 +57,12 @@ impl Site {
     #[must_use]
     pub fn is_application(&self, upstream: &str) -> bool {
         self.application.as_deref() == Some(upstream)
+    }
+
+    /// Whether several applications are served, by a server each.
+    #[must_use]
+    pub fn is_many(&self) -> bool {
+        self.applications.len() > 1
     }
 
     /// A location inside of `url`, but for `own`, that is not for everybody.
@@ -93,11 +111,38 @@ impl Site {
                 let formats = directive.all("access_log").filter_map(|log| log.arguments.get(1));
                 self.formats.extend(formats.filter(|name| !name.contains('=')).cloned());
             }
+            let before = passes.len();
             self.gather(directive.inner(), passes);
+            if directive.name == "server" && directive.block.is_some() {
+                let own = &passes[before..];
+                let main = own.iter().find(|(is_main, _)| *is_main).or(own.first()).map(|(_, upstream)| upstream);
+                let main = main.filter(|upstream| !self.applications.contains(upstream)).cloned();
+                self.applications.extend(main);
+            }
         }
         // A file of conf.d has them outside of any block.
         let formats = directives.iter().filter(|directive| directive.name == "access_log");
         self.formats.extend(formats.filter_map(|log| log.arguments.get(1)).filter(|name| !name.contains('=')).cloned());
+    }
+
+    /// All on the way to the application, in milliseconds.
+    fn timeouts(&self, directives: &[Directive], all: &mut Vec<(u128, Place)>) {
+        for directive in directives {
+            match directive.name.as_str() {
+                "http" | "server" => self.timeouts(directive.inner(), all),
+                "location" => {
+                    let pass = ["proxy_pass", "uwsgi_pass"].iter().find_map(|name| directive.last(name));
+                    if pass.is_some_and(|pass| self.is_application(target_of(pass.first()).0)) {
+                        self.timeouts(directive.inner(), all);
+                    }
+                }
+                _ if is_timeout(directive) => {
+                    let time = nginx_time(directive.first()).and_then(|time| duration(&time).ok());
+                    all.extend(time.map(|time| (time.as_millis(), directive.place.clone())));
+                }
+                _ => {}
+            }
+        }
     }
 
     /// The innermost on the way to the application.
@@ -149,6 +194,17 @@ mod tests {
         let site = Site::of(&parse(text, "n").unwrap());
         assert_eq!((site.application.as_deref(), site.application_paths), (Some("app"), 2));
         assert_eq!((site.has_plain, site.has_tls), (false, true));
-        assert_eq!(site.read_timeout.unwrap().line, Some(4));
+        assert_eq!(site.read_timeout.as_ref().unwrap().line, Some(4));
+        assert!(!site.is_many(), "{:?}", site.applications);
+    }
+
+    #[test]
+    fn without_a_main_location_the_longest_timeout_counts() {
+        let text = "server { location /api/ { proxy_pass http://app; proxy_read_timeout 5m; }\n
+            location /admin/ { proxy_pass http://app; proxy_read_timeout 90; } }
+            server { location / { proxy_pass http://blog; } }";
+        let site = Site::of(&parse(&text.replace("location / ", "location /blog/ "), "n").unwrap());
+        assert_eq!(site.read_timeout.as_ref().unwrap().line, Some(1));
+        assert_eq!(site.applications, ["app", "blog"]);
     }
 }
