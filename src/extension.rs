@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 #[pymodule(name = "_monopod", gil_used = false)]
 mod _monopod {
     #[pymodule_export]
-    use super::server::{Server, options};
+    use super::server::{Server, default_threads, options};
     #[pymodule_export]
     use super::{CompressReport, compress, main};
 

@@ -9,7 +9,7 @@ from typing_extensions import Unpack, disjoint_base
 
 from monopod.annotations import Application, Options, Values
 
-__all__ = ["CompressReport", "Server", "compress", "main", "options", "version"]
+__all__ = ["CompressReport", "Server", "compress", "default_threads", "main", "options", "version"]
 
 version: Final[str]
 """Version of monopod, such as `0.1.0`."""
@@ -59,6 +59,9 @@ def compress(dirs: Sequence[str | PathLike[str]], *, check: bool = False) -> Com
     something cannot be read or written, and ValueError when a check finds siblings missing or stale, or `dirs` is empty.
     """
 
+def default_threads() -> int:
+    """The threads that a server has here if nobody says how many: by the CPUs, or by the quota of the container."""
+
 def options() -> list[str]:
     """The names of all options that `Server` takes."""
 
@@ -69,7 +72,7 @@ class Server:
     Use it as a context manager, or call `start()` and `stop()`. It takes nothing of the process: no signals, no streams,
     no logging configuration. What it has to say goes to the loggers `monopod` (an exception of the application is an ERROR
     with its traceback) and `monopod.access` (one INFO record a request, whose attribute `monopod` is a dict of its
-    fields). `wsgi.errors` is `sys.stderr`. If nobody stops it, it ends with the interpreter, or when it is no more
+    fields; who turns them on while it runs gets them a second later). `wsgi.errors` is `sys.stderr`. If nobody stops it, it ends with the interpreter, or when it is no more
     referred to.
     """
 
@@ -80,7 +83,8 @@ class Server:
 
         `bind` has the forms of `--bind`; port 0 takes a free one at each start. With `live` static files are looked up
         when they are asked for, and Django's found by its finders, as if it had DEBUG. Other options are those of the
-        command, and all that counts: neither environment (but TMPDIR) nor configuration file are read.
+        command, and all that counts: neither environment (but TMPDIR) nor configuration file are read. `headers_file` is
+        read here once, and anew at each start.
 
         Raises TypeError for an option that there is not, or a value of the wrong type, and ValueError for a wrong value,
         with the command's sentence.
@@ -98,8 +102,9 @@ class Server:
 
         Requests get `timeout` seconds (without one, the option `graceful_timeout`). What takes longer is answered 503 or
         cut off, and `RequestTimeout`, a BaseException, raised in its thread; one that does not come back even then is left
-        behind, with a warning. Called in a request of this server it does not wait, and in a forked child it does
-        nothing. To stop one that does not run is no error.
+        behind, with a warning. Called in a request of this server, or on its own thread (`monopod-server`, which runs the
+        handlers of `logging`), it does not wait, and in a forked child it does nothing. To stop one that does not run is no
+        error; one that is being started is stopped once it is up.
         """
 
     def wait(self) -> bool:

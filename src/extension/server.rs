@@ -4,9 +4,10 @@
 //! No lock is held while the GIL is let go of, or two threads would wait for each other.
 
 use std::sync::Arc;
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
@@ -15,10 +16,16 @@ use pyo3::{PyTraverseError, intern};
 use toml::{Table, Value};
 
 use crate::keywords::{self, Misused};
-use crate::{Address, Ended, Refusal, Resolved, Running, guest, no_application};
+use crate::{Address, Ended, Refusal, Resolved, Running, guest, keeps_a_server, no_application};
 
 /// What requests may take while a developer waits for the reloader.
 const AT_RELOAD: Duration = Duration::from_millis(200);
+/// And while an exception is on its way out of a `with` block.
+const AT_EXCEPTION: Duration = Duration::from_secs(1);
+/// As long as a drain can be told to take.
+const LONGEST: Duration = Duration::from_hours(365 * 24);
+/// How often whoever waits for a start looks for signals of Python.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// See `_monopod.pyi`.
 #[pyclass(frozen, subclass, weakref, module = "monopod")]
@@ -27,20 +34,40 @@ pub struct Server {
     resolved: Resolved,
     live: bool,
     state: Mutex<State>,
+    /// A start has ended.
+    started: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    is_starting: bool,
+    /// The thread that starts it.
+    starter: Option<ThreadId>,
     /// What was asked for meanwhile, by a signal's handler or another thread.
     early: Option<(&'static str, Option<Duration>)>,
     running: Option<Arc<Running>>,
+}
+
+/// Ends a start, whatever came of it.
+struct Starting<'a>(&'a Server);
+
+impl Drop for Starting<'_> {
+    fn drop(&mut self) {
+        self.0.state.lock().starter = None;
+        self.0.started.notify_all();
+    }
 }
 
 /// The names of all options that [`Server`] takes.
 #[pyfunction]
 pub fn options() -> Vec<String> {
     keywords::names()
+}
+
+/// How many threads a server has here by default.
+#[pyfunction]
+pub fn default_threads() -> PyResult<usize> {
+    let resolved = keywords::resolve(&Table::new(), &|_| None, &guest());
+    resolved.map(|resolved| resolved.settings.serve.threads).map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
 #[pymethods]
@@ -72,26 +99,29 @@ impl Server {
             Misused::Kind(_) => PyTypeError::new_err(misused.to_string()),
             Misused::Value(_) => PyValueError::new_err(misused.to_string()),
         })?;
-        Ok(Self { app: app.unbind(), resolved, live, state: Mutex::default() })
+        Running::check(&resolved).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        Ok(Self { app: app.unbind(), resolved, live, state: Mutex::default(), started: Condvar::new() })
     }
 
     /// Binds the address and starts the threads; the server accepts when this returns. Returns the server itself.
     fn start(this: PyRef<'_, Self>) -> PyResult<PyRef<'_, Self>> {
         {
             let mut state = this.state.lock();
-            if state.is_starting || state.running.as_ref().is_some_and(|running| running.is_running()) {
+            if state.starter.is_some() || state.running.as_ref().is_some_and(|running| running.is_running()) {
                 return Err(PyRuntimeError::new_err("the server is running already"));
             }
-            state.is_starting = true;
+            state.starter = Some(thread::current().id());
             state.early = None;
         }
-        let started = Running::start(this.py(), &this.resolved, &this.app, this.live);
+        let starting = Starting(&this);
+        let running = Running::start(this.py(), &this.resolved, &this.app, this.live);
+        let running = Arc::new(running.map_err(raised)?);
         let mut state = this.state.lock();
-        state.is_starting = false;
-        let running = Arc::new(started.map_err(raised)?);
         state.running = Some(Arc::clone(&running));
+        state.starter = None;
         let early = state.early.take();
         drop(state);
+        drop(starting);
         if let Some((name, within)) = early {
             running.ask(name, within);
         }
@@ -102,18 +132,22 @@ impl Server {
     /// ends the threads. True if each was answered, or nothing was running.
     #[pyo3(signature = (timeout = None))]
     fn stop(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
-        let within = match timeout.map(Duration::try_from_secs_f64) {
-            Some(Err(_)) => return Err(PyValueError::new_err("timeout wants seconds, zero or more")),
-            Some(Ok(within)) => Some(within),
+        let within = match timeout {
+            Some(seconds) if seconds.is_nan() || seconds < 0.0 => {
+                return Err(PyValueError::new_err("timeout wants seconds, zero or more"));
+            }
+            Some(seconds) => Some(Duration::try_from_secs_f64(seconds).map_or(LONGEST, |within| within.min(LONGEST))),
             None => None,
         };
         self.ask("stop", within);
-        let Some(running) = self.running() else { return Ok(true) };
-        Ok(matches!(running.wait(py)?, Some(Ended::Drained)))
+        self.wait(py)
     }
 
     /// Waits until the server has ended. True if every request was answered.
     fn wait(&self, py: Python<'_>) -> PyResult<bool> {
+        if !self.wait_for_start(py)? {
+            return Ok(false);
+        }
         let Some(running) = self.running() else { return Ok(true) };
         Ok(matches!(running.wait(py)?, Some(Ended::Drained)))
     }
@@ -132,9 +166,11 @@ impl Server {
         Self::start(this)
     }
 
-    #[pyo3(signature = (*_exc_info))]
-    fn __exit__(&self, py: Python<'_>, _exc_info: &Bound<'_, PyTuple>) -> PyResult<()> {
-        self.stop(py, None).map(drop)
+    #[pyo3(signature = (*exc_info))]
+    fn __exit__(&self, py: Python<'_>, exc_info: &Bound<'_, PyTuple>) -> PyResult<()> {
+        let is_raised = exc_info.get_item(0).is_ok_and(|class| !class.is_none());
+        let within = is_raised.then(|| AT_EXCEPTION.min(self.resolved.settings.life.graceful_timeout));
+        self.stop(py, within.map(|within| within.as_secs_f64())).map(drop)
     }
 
     #[getter]
@@ -191,9 +227,28 @@ impl Server {
         self.state.lock().running.clone()
     }
 
+    /// Waits until no start is under way. False: that cannot be waited for here, on a thread that the start waits for.
+    fn wait_for_start(&self, py: Python<'_>) -> PyResult<bool> {
+        loop {
+            let starter = self.state.lock().starter;
+            match starter {
+                None => return Ok(true),
+                Some(starter) if starter == thread::current().id() || keeps_a_server() => return Ok(false),
+                Some(_) => {}
+            }
+            py.detach(|| {
+                let mut state = self.state.lock();
+                if state.starter.is_some() {
+                    self.started.wait_for(&mut state, LOOK);
+                }
+            });
+            py.check_signals()?;
+        }
+    }
+
     fn ask(&self, name: &'static str, within: Option<Duration>) {
         let mut state = self.state.lock();
-        if state.is_starting {
+        if state.starter.is_some() {
             state.early = Some((name, within));
         } else if let Some(running) = &state.running
             && running.is_running()
@@ -240,11 +295,23 @@ fn raised(refusal: Refusal) -> PyErr {
     }
 }
 
-/// A Python value as the configuration file would have it.
+/// A Python value as the configuration file would have it: text, a number, or several of them in a list or a dict.
 fn value(given: &Bound<'_, PyAny>, name: &str) -> PyResult<Value> {
-    let each = |items: &mut dyn Iterator<Item = PyResult<Bound<'_, PyAny>>>| -> PyResult<Value> {
-        items.map(|item| value(&item?, name)).collect::<PyResult<Vec<Value>>>().map(Value::Array)
-    };
+    if let Ok(pairs) = given.cast::<PyDict>() {
+        let mut table = Table::new();
+        for (key, item) in pairs {
+            table.insert(key.str()?.extract()?, single(&item, name)?);
+        }
+        Ok(Value::Table(table))
+    } else if given.is_instance_of::<PyList>() || given.is_instance_of::<PyTuple>() || given.is_instance_of::<PySet>() {
+        let items = given.try_iter()?.map(|item| single(&item?, name));
+        items.collect::<PyResult<Vec<Value>>>().map(Value::Array)
+    } else {
+        single(given, name)
+    }
+}
+
+fn single(given: &Bound<'_, PyAny>, name: &str) -> PyResult<Value> {
     if given.is_instance_of::<PyBool>() {
         Ok(Value::Boolean(given.extract()?))
     } else if given.is_instance_of::<PyInt>() {
@@ -255,14 +322,6 @@ fn value(given: &Bound<'_, PyAny>, name: &str) -> PyResult<Value> {
         Ok(Value::String(given.extract()?))
     } else if given.is_instance_of::<PyDelta>() {
         Ok(Value::Float(given.call_method0("total_seconds")?.extract()?))
-    } else if let Ok(pairs) = given.cast::<PyDict>() {
-        let mut table = Table::new();
-        for (key, item) in pairs {
-            table.insert(key.str()?.extract()?, value(&item, name)?);
-        }
-        Ok(Value::Table(table))
-    } else if given.is_instance_of::<PyList>() || given.is_instance_of::<PyTuple>() || given.is_instance_of::<PySet>() {
-        each(&mut given.try_iter()?)
     } else if !given.is_instance_of::<PyBytes>() && given.hasattr("__fspath__")? {
         Ok(Value::String(given.call_method0("__fspath__")?.extract()?))
     } else {

@@ -3,6 +3,8 @@
 //! Called by `wsgi` and `python` where an exception of the application ends. Reports what it can: the application may have
 //! broken what it takes to tell.
 
+use std::cell::RefCell;
+
 use pyo3::prelude::*;
 
 /// A longer text loses its middle, in bytes: what raised stands at the end, and where it began at the beginning.
@@ -23,6 +25,37 @@ pub fn of(py: Python<'_>, error: &PyErr) -> String {
     shortened(told)
 }
 
+thread_local! {
+    /// What [`tell`] tells of.
+    static TOLD: RefCell<Option<PyErr>> = const { RefCell::new(None) };
+}
+
+/// Has `say` tell of `error`, given its text. The calling thread [`told`] it meanwhile.
+pub fn tell(py: Python<'_>, error: &PyErr, say: impl FnOnce(&str)) {
+    let text = of(py, error);
+    TOLD.set(Some(error.clone_ref(py)));
+    let _done = Done;
+    say(&text);
+}
+
+/// Nothing is told of any more, also after a panic.
+struct Done;
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        TOLD.set(None);
+    }
+}
+
+/// Type, value and traceback of the exception that the calling thread tells of.
+#[must_use]
+pub fn told(py: Python<'_>) -> Option<Exception<'_>> {
+    TOLD.with_borrow(|told| told.as_ref().map(|error| exception(py, error)))
+}
+
+/// Type, value and traceback.
+type Exception<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Option<Bound<'py, PyAny>>);
+
 /// Where the thread with Python's number `ident` stands, the innermost call last; `None` where it runs no Python code.
 ///
 /// # Errors
@@ -34,7 +67,7 @@ pub fn of_thread(py: Python<'_>, ident: u64) -> PyResult<Option<String>> {
     Ok(Some(shortened(lines.concat())))
 }
 
-fn exception<'py>(py: Python<'py>, error: &PyErr) -> (Bound<'py, PyAny>, Bound<'py, PyAny>, Option<Bound<'py, PyAny>>) {
+fn exception<'py>(py: Python<'py>, error: &PyErr) -> Exception<'py> {
     let traceback = error.traceback(py).map(Bound::into_any);
     (error.get_type(py).into_any(), error.value(py).clone().into_any(), traceback)
 }

@@ -4,8 +4,9 @@
 //! the command does on Python's main thread (start threads, interrupt requests) is done here by a Python thread of the
 //! server's own, `monopod-server`, which also hands its records to `logging`. Decision 009.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict};
 use tokio::sync::mpsc::{Sender, channel};
 
+use super::desk::{Desk, Task};
 use super::drain::{Ask, Ended, Stops};
 use super::front::{self, Ready, Wiring};
 use super::wiring::{Shared, Told, python_version, wire};
@@ -25,11 +27,11 @@ use crate::config::settings::Settings;
 use crate::net::listen::{self, Listener, Unbound};
 use crate::python::crew::Seats;
 use crate::python::framework::{self, Sole};
-use crate::python::{load, logging, pool};
+use crate::python::{interrupt, load, logging, pool};
 use crate::static_files::{HeadersFile, StaticFiles};
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::log::DroppedLines;
-use crate::telemetry::records::{self, Record, Take};
+use crate::telemetry::records::{self, Wanted};
 use crate::wsgi::errors::StandardError;
 
 /// How long threads may take to leave the application after the drain, and again once they were interrupted.
@@ -40,8 +42,19 @@ const AT_EXIT: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(50);
 /// Words to the server that it has not heard yet.
 const MOST_ASKS: usize = 8;
-/// Records on their way to `logging`; more are dropped and counted, as a handler that is slow must not cost memory.
-const MOST_RECORDS: usize = 10_000;
+/// How long records may take that wait when the server has ended.
+const LAST_RECORDS: Duration = Duration::from_secs(1);
+
+thread_local! {
+    /// This is a server's own thread.
+    static KEEPS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the calling thread is the own thread of a server, which nobody but itself gets on.
+#[must_use]
+pub fn keeps_a_server() -> bool {
+    KEEPS.get()
+}
 
 /// Why a server did not start.
 #[derive(Debug)]
@@ -91,6 +104,8 @@ pub enum Address {
 /// The end of a server, for those who wait.
 #[derive(Default)]
 struct End {
+    /// Python's number for the server's own thread.
+    keeper: AtomicU64,
     ended: Mutex<Option<Ended>>,
     told: Condvar,
 }
@@ -114,8 +129,8 @@ impl Running {
         let settings = &resolved.settings;
         load::refuse_patched_threads(py)?;
         let (tell, told) = mpsc::channel();
-        let waiting = Arc::new(Queued::default());
-        let (direct, queued) = logs(&tell, &waiting);
+        let wanted = Arc::new(Wanted::new(logging::wants_access(py)?));
+        let (desk, direct, queued) = Desk::new(told, &tell, Arc::clone(&wanted));
         // What is said from here on, on this thread.
         let _log = tracing::dispatcher::set_default(&records::dispatch(Arc::clone(&direct)));
         let headers = HeadersFile::open(&settings.static_files)?;
@@ -132,7 +147,7 @@ impl Running {
         let name = callable.bind(py).get_type().name()?.to_string();
         let greeting = ready_line(settings, &listeners, &name, &static_files);
 
-        let access_log = AccessLog::of_records(Arc::clone(&queued), &settings.logs);
+        let access_log = AccessLog::of_records(Arc::clone(&queued), wanted, &settings.logs);
         let (wiring, shared) = wire(resolved, python_version(py), (DroppedLines::default(), access_log), &tell);
         let wiring = Wiring { admin_listeners, ..wiring };
         let seats = Arc::clone(&shared.seats);
@@ -150,27 +165,41 @@ impl Running {
             stops: Stops::of_holder(asked),
         };
         let starts = (shared, application, manner);
-        let desk = Desk { told, tell, waiting };
-        let parts = Mutex::new(Some((life, starts, desk, queued, kept_files)));
+        let parts = Mutex::new(Some((life, starts, (desk, tell), queued, kept_files)));
+        let registered = hook.clone_ref(py);
         let keep = PyCFunction::new_closure(py, Some(c"monopod_server_thread"), None, move |args, _| {
             let py = args.py();
+            KEEPS.set(true);
+            tell_end.keeper.store(interrupt::ident(py).unwrap_or_default(), Ordering::Relaxed);
             let Some((life, starts, desk, log, kept_files)) = parts.lock().take() else { return };
             let ended = keep(py, life, starts, desk, log, &tell_up);
             drop(kept_files);
-            if let Err(error) = py.import("atexit").and_then(|atexit| atexit.call_method1("unregister", (&hook,))) {
-                error.display(py);
-            }
+            forget(py, &hook);
             *tell_end.ended.lock() = Some(ended);
             tell_end.told.notify_all();
         })?;
-        spawn(py, keep.as_any())?;
+        if let Err(error) = spawn(py, keep.as_any()) {
+            forget(py, &registered);
+            return Err(error.into());
+        }
         let up = Mutex::new(up);
         let up = py.detach(|| up.lock().recv());
         match up {
             Ok(Ok(())) => Ok(Self { asks, end, seats, addresses, admin_addresses, process: std::process::id() }),
             Ok(Err(error)) => Err(error.into()),
-            Err(mpsc::RecvError) => Err(PyRuntimeError::new_err("the server's thread ended at its start").into()),
+            Err(mpsc::RecvError) => {
+                forget(py, &registered);
+                Err(PyRuntimeError::new_err("the server's thread ended at its start").into())
+            }
         }
+    }
+
+    /// Whether the files that `resolved` names can be read, so that this is told before the start.
+    ///
+    /// # Errors
+    /// Which cannot.
+    pub fn check(resolved: &Resolved) -> Result<(), StartError> {
+        HeadersFile::open(&resolved.settings.static_files).map(drop)
     }
 
     /// Asks it to stop; does not wait.
@@ -188,13 +217,14 @@ impl Running {
     }
 
     /// Waits for the end without the GIL, and looks for signals meanwhile, whose handlers may raise. How it ended; `None`:
-    /// that cannot be waited for here, in a forked child or in a request of the server's own.
+    /// that cannot be waited for here: in a forked child, in a request of the server's own, and on its own thread.
     ///
     /// # Errors
     /// What a handler of a signal raised.
     pub fn wait(&self, py: Python<'_>) -> PyResult<Option<Ended>> {
-        let mine = crate::python::interrupt::ident(py)?;
-        if !self.is_here() || self.seats.held(|_, ident, _| ident).any(|ident| ident == mine) {
+        let mine = interrupt::ident(py)?;
+        let is_keeper = self.end.keeper.load(Ordering::Relaxed) == mine;
+        if !self.is_here() || is_keeper || self.seats.held(|_, ident, _| ident).any(|ident| ident == mine) {
             return Ok(None);
         }
         loop {
@@ -210,13 +240,6 @@ impl Running {
     }
 }
 
-/// Where the server's own thread is told what to do.
-struct Desk {
-    told: mpsc::Receiver<Told>,
-    tell: mpsc::Sender<Told>,
-    waiting: Arc<Queued>,
-}
-
 /// What the IO thread gets.
 struct Life {
     wiring: Wiring,
@@ -229,7 +252,7 @@ fn keep(
     py: Python<'_>,
     life: Life,
     (shared, application, manner): (Shared, crate::wsgi::call::Application, pool::Manner),
-    Desk { told, tell, waiting }: Desk,
+    (desk, tell): (Desk, mpsc::Sender<Told>),
     log: tracing::Dispatch,
     tell_up: &mpsc::Sender<PyResult<()>>,
 ) -> Ended {
@@ -261,13 +284,10 @@ fn keep(
             return Ended::Failed("it did not start".into());
         }
     };
-    let told = Mutex::new(told);
     let ended = loop {
-        match py.detach(|| told.lock().recv()) {
-            Ok(Told::Order(order)) => pool.obey(py, order),
-            Ok(Told::Record(record)) => waiting.emit(py, &record),
-            Ok(Told::Ended(ended)) => break ended,
-            Err(mpsc::RecvError) => break Ended::Failed("the IO thread ended".into()),
+        match desk.next(py) {
+            Task::Order(order) => pool.obey(py, order),
+            Task::End(ended) => break ended,
         }
     };
     if let Ended::Failed(why) = &ended {
@@ -279,11 +299,7 @@ fn keep(
     }
     drop(pool);
     drop(py.detach(|| io.join()));
-    while let Ok(told) = told.lock().try_recv() {
-        if let Told::Record(record) = told {
-            waiting.emit(py, &record);
-        }
-    }
+    desk.clear(py, LAST_RECORDS);
     ended
 }
 
@@ -309,50 +325,6 @@ fn spawn(py: Python<'_>, target: &Bound<'_, PyAny>) -> PyResult<()> {
     Ok(())
 }
 
-/// Records that wait for the server's thread.
-#[derive(Default)]
-struct Queued {
-    count: AtomicUsize,
-    dropped: AtomicUsize,
-}
-
-impl Queued {
-    /// One more; false: too many.
-    fn put(&self) -> bool {
-        let fits = self.count.fetch_add(1, Ordering::Relaxed) < MOST_RECORDS;
-        if !fits {
-            self.count.fetch_sub(1, Ordering::Relaxed);
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-        }
-        fits
-    }
-
-    fn emit(&self, py: Python<'_>, record: &Record) {
-        self.count.fetch_sub(1, Ordering::Relaxed);
-        logging::emit(py, record);
-        let dropped = self.dropped.swap(0, Ordering::Relaxed);
-        if dropped > 0 {
-            tracing::warn!(
-                dropped,
-                reason = "log-blocked",
-                "log records were dropped: the program's handlers are slow"
-            );
-        }
-    }
-}
-
-/// Ways for records: at once for threads that hold the GIL, and for all others by the server's own thread.
-fn logs(tell: &mpsc::Sender<Told>, waiting: &Arc<Queued>) -> (Arc<Take>, Arc<Take>) {
-    let direct: Arc<Take> = Arc::new(|record: Record| Python::attach(|py| logging::emit(py, &record)));
-    let (tell, waiting) = (tell.clone(), Arc::clone(waiting));
-    let queued: Arc<Take> = Arc::new(move |record: Record| {
-        if waiting.put() {
-            drop(tell.send(Told::Record(record)));
-        }
-    });
-    (direct, queued)
-}
-
 fn bind(settings: &Settings) -> Result<(Vec<Listener>, Vec<Listener>), Unbound> {
     let mut listeners = Vec::new();
     for bind in &settings.serve.bind {
@@ -371,6 +343,13 @@ fn at(listeners: &[Listener]) -> Vec<Address> {
         Listener::Unix { path, .. } => Address::Unix(path.clone()),
     };
     listeners.iter().map(address).collect()
+}
+
+/// Takes the hook back.
+fn forget(py: Python<'_>, hook: &Py<PyCFunction>) {
+    if let Err(error) = py.import("atexit").and_then(|atexit| atexit.call_method1("unregister", (hook,))) {
+        error.display(py);
+    }
 }
 
 /// Stops the server when the interpreter ends, whose threads must not run any more by then.

@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod connections;
 pub mod cut_off;
+mod desk;
 mod develop;
 pub mod drain;
 pub mod front;
@@ -135,7 +136,7 @@ pub fn serve(py: Python<'_>, resolved: &Resolved, supervisor: Option<&Link>) -> 
         match py.detach(|| told.lock().recv()) {
             Ok(Told::Order(order)) => pool.obey(py, order),
             // The log takes those of the command.
-            Ok(Told::Record(_)) => {}
+            Ok(Told::Records) => {}
             Ok(Told::Ended(ended)) => break ended,
             Err(mpsc::RecvError) => break Ended::Failed("the IO thread ended".into()),
         }

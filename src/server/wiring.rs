@@ -29,7 +29,6 @@ use crate::stack::observe::InFlight;
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::log::DroppedLines;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::records::Record;
 use crate::wsgi::call::Application;
 use crate::wsgi::reply::Resources;
 
@@ -125,7 +124,8 @@ pub fn wire(
 /// What the thread that waits for a server's end is told meanwhile.
 pub enum Told {
     Order(Order),
-    Record(Record),
+    /// Records wait for a program's `logging`.
+    Records,
     Ended(Ended),
 }
 

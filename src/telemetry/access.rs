@@ -16,7 +16,7 @@ use tracing::Level;
 use super::brief;
 use super::line::{Form, Json, Line};
 use super::log;
-use super::records::{Record, Take, Value};
+use super::records::{Record, Take, Value, Wanted};
 use super::sink::Sink;
 use crate::config::access_format::{AccessFormat, Atom, Part};
 use crate::config::settings::Logs;
@@ -66,7 +66,7 @@ pub struct AccessLog {
 /// Where they go.
 enum Out {
     Lines(Arc<Sink>, Form),
-    Records(Arc<Take>),
+    Records(Arc<Take>, Arc<Wanted>),
 }
 
 impl AccessLog {
@@ -74,10 +74,14 @@ impl AccessLog {
         Self { out: Out::Lines(sink, form), format: logs.access_format.clone(), is_brief: logs.brief }
     }
 
-    /// Records for `take`, if `logs` wants them.
+    /// Records for `take`, if `logs` wants them, and while they are `wanted`.
     #[must_use]
-    pub fn of_records(take: Arc<Take>, logs: &Logs) -> Option<Self> {
-        logs.access.then(|| Self { out: Out::Records(take), format: logs.access_format.clone(), is_brief: false })
+    pub fn of_records(take: Arc<Take>, wanted: Arc<Wanted>, logs: &Logs) -> Option<Self> {
+        logs.access.then(|| Self {
+            out: Out::Records(take, wanted),
+            format: logs.access_format.clone(),
+            is_brief: false,
+        })
     }
 
     /// The request headers that an [`Entry`] needs.
@@ -101,7 +105,11 @@ impl AccessLog {
                 None if self.is_brief => brief::record(out, form.color, entry),
                 None => record(Line::begin(out, *form, Level::INFO, ACCESS), entry),
             }),
-            Out::Records(take) => take(of_program(self.format.as_ref(), entry)),
+            Out::Records(take, wanted) => {
+                if wanted.is_so() {
+                    take(of_program(self.format.as_ref(), entry));
+                }
+            }
         }
     }
 }

@@ -6,6 +6,8 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use tracing::field::{Field, Visit};
 use tracing::{Dispatch, Event, Level, Subscriber};
@@ -40,6 +42,44 @@ pub enum Value {
 
 /// Takes records; never blocks the IO thread.
 pub type Take = dyn Fn(Record) + Send + Sync;
+
+/// Whether somebody wants access records, as it was when that was last looked at: most programs do not, and each record
+/// would cost the GIL.
+pub struct Wanted {
+    is_so: AtomicBool,
+    began: Instant,
+    /// When one was let through for somebody to look, in milliseconds.
+    asked: AtomicU64,
+}
+
+impl Wanted {
+    /// How old what was found may be.
+    const FRESH: Duration = Duration::from_secs(1);
+
+    #[must_use]
+    pub fn new(is_so: bool) -> Self {
+        Self { is_so: AtomicBool::new(is_so), began: Instant::now(), asked: AtomicU64::new(0) }
+    }
+
+    /// Whether a record is to be made. One a second is, whatever was found, and whoever takes it looks anew.
+    #[must_use]
+    pub fn is_so(&self) -> bool {
+        if self.is_so.load(Ordering::Relaxed) {
+            return true;
+        }
+        let now = self.began.elapsed();
+        if now < Duration::from_millis(self.asked.load(Ordering::Relaxed)) + Self::FRESH {
+            return false;
+        }
+        self.asked.store(u64::try_from(now.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        true
+    }
+
+    /// What somebody who looked has found.
+    pub fn found(&self, is_so: bool) {
+        self.is_so.store(is_so, Ordering::Relaxed);
+    }
+}
 
 /// Hands the calling thread's events to `take`.
 #[must_use]

@@ -125,14 +125,16 @@ impl Application {
         };
         match (sent, closed) {
             (Ok(()), Err(error)) => {
-                tracing::error!(
-                    reason = "app-close-raised",
-                    method = head.parts.method.as_str(),
-                    path = in_ascii(head.parts.uri.path()).as_ref(),
-                    request_id = %head.id,
-                    exception = traceback::of(py, &error).as_str(),
-                    "close() of a response raised"
-                );
+                traceback::tell(py, &error, |exception| {
+                    tracing::error!(
+                        reason = "app-close-raised",
+                        method = head.parts.method.as_str(),
+                        path = in_ascii(head.parts.uri.path()).as_ref(),
+                        request_id = %head.id,
+                        exception,
+                        "close() of a response raised"
+                    );
+                });
                 self.resources.metrics.fault("app-close-raised");
                 Ok(())
             }
@@ -153,28 +155,32 @@ fn failed(py: Python<'_>, mut response: MutexGuard<'_, Response>, error: &PyErr,
     // The traceback is Python's to tell, during which another thread may want the response.
     drop(response);
     if fault == Fault::app_timeout() {
-        tracing::warn!(
-            reason = "app-timeout",
-            method = head.parts.method.as_str(),
-            path = in_ascii(head.parts.uri.path()).as_ref(),
-            request_id = %head.id,
-            exception = traceback::of(py, error).as_str(),
-            "the request was interrupted"
-        );
+        traceback::tell(py, error, |exception| {
+            tracing::warn!(
+                reason = "app-timeout",
+                method = head.parts.method.as_str(),
+                path = in_ascii(head.parts.uri.path()).as_ref(),
+                request_id = %head.id,
+                exception,
+                "the request was interrupted"
+            );
+        });
     } else {
         tell(py, error, head);
     }
 }
 
 fn tell(py: Python<'_>, error: &PyErr, head: &RequestHead) {
-    tracing::error!(
-        reason = "app-raised",
-        method = head.parts.method.as_str(),
-        path = in_ascii(head.parts.uri.path()).as_ref(),
-        request_id = %head.id,
-        exception = traceback::of(py, error).as_str(),
-        "the application raised"
-    );
+    traceback::tell(py, error, |exception| {
+        tracing::error!(
+            reason = "app-raised",
+            method = head.parts.method.as_str(),
+            path = in_ascii(head.parts.uri.path()).as_ref(),
+            request_id = %head.id,
+            exception,
+            "the application raised"
+        );
+    });
 }
 
 /// Sends what the application returned.

@@ -194,6 +194,10 @@ def test_an_exception_of_the_application_is_an_error_in_logging(caplog: pytest.L
     assert record.monopod["reason"] == "app-raised"
     assert "in app" in caplog.text
     assert "LookupError: no such thing" in caplog.text
+    # The exception itself, as Sentry and formatters of JSON want it.
+    assert record.exc_info
+    assert isinstance(record.exc_info[1], LookupError)
+    assert caplog.text.count("LookupError: no such thing") == 1
 
 
 def test_each_request_is_an_info_record_if_somebody_wants_it(caplog: pytest.LogCaptureFixture) -> None:
@@ -322,6 +326,10 @@ def test_options_are_those_of_the_command(tmp_path: Path) -> None:
         assert b"monopod_threads_max" in get(server.admin_url + "/metrics")[1]
 
 
+ENDLESS: list[Any] = []
+ENDLESS.append(ENDLESS)
+
+
 @pytest.mark.parametrize(
     ("error", "options", "sentence"),
     [
@@ -329,6 +337,9 @@ def test_options_are_those_of_the_command(tmp_path: Path) -> None:
         (TypeError, {"threads": object()}, "threads wants text, a number"),
         (TypeError, {"temp_dir": 5}, "temp_dir wants text"),
         (TypeError, {"log_level": "debug"}, "log_level is an option of the command only"),
+        (TypeError, {"static": ENDLESS}, "static wants text, a number"),
+        (TypeError, {"static": {"/a": ["b"]}}, "static wants text, a number"),
+        (ValueError, {"headers_file": "/nowhere/at/all"}, "the headers file /nowhere/at/all cannot be read"),
         (ValueError, {"threads": 0}, "threads wants a whole number from 1 to 512, not `0`."),
         (ValueError, {"max_body_size": "much"}, "max_body_size wants"),
         (ValueError, {"bind": "127.0.0.1:http"}, "bind wants an address"),
