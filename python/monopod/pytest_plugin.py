@@ -35,19 +35,20 @@ __all__ = [
 DATABASE = {"db", "transactional_db", "django_db_reset_sequences", "django_db_serialized_rollback"}
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+# A wrapper, as pytest-django's own is a first one too.
+@pytest.hookimpl(hookwrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
     """Give tests with a `monopod_server` database access as pytest-django gives it to those with its `live_server`.
 
     What the test writes has to be committed, or the server's threads do not see it. Here, as pytest-django decides by
     marks and by the names of fixtures, and before it sorts the tests.
     """
-    if not (config.pluginmanager.hasplugin("django") and _django_is_configured()):
-        return
-    for item in items:
-        names = set(getattr(item, "fixturenames", ()))
-        if "monopod_server" in names and not names & DATABASE and item.get_closest_marker("django_db") is None:
-            item.add_marker(pytest.mark.django_db(transaction=True))
+    if config.pluginmanager.hasplugin("django") and _django_is_configured():
+        for item in items:
+            names = set(getattr(item, "fixturenames", ()))
+            if "monopod_server" in names and not names & DATABASE and item.get_closest_marker("django_db") is None:
+                item.add_marker(pytest.mark.django_db(transaction=True))
+    yield
 
 
 class LiveServer:
@@ -66,8 +67,11 @@ class LiveServer:
 
     @property
     def host(self) -> str:
-        """The address without the port."""
-        return str(self.server.address[0])
+        """The address without the port; RuntimeError for a Unix socket."""
+        address = self.server.address
+        if isinstance(address, str):
+            raise RuntimeError("a Unix socket has no host")
+        return str(address[0])
 
     @property
     def port(self) -> int:
@@ -118,15 +122,18 @@ def monopod_app(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture
 def monopod_server(
-    request: pytest.FixtureRequest, monopod_app: Application, monopod_options: Options, serve_app: ServeApp
+    request: pytest.FixtureRequest, monopod_app: Application, monopod_options: Options
 ) -> Iterator[LiveServer]:
     """The application of `monopod_app`, served while the test runs.
 
     With pytest-django the test has database access as with its `live_server`: a transactional one, unless it asks for
     another itself, and a database in memory is shared with the server's threads.
     """
-    with _wrapped(request, monopod_app, monopod_options) as (app, live, options):
-        yield serve_app(app, live=live, **options)
+    # The server ends before its database and its hosts are gone.
+    with _wrapped(request, monopod_app, monopod_options) as (app, live, options), _servers() as serve:
+        # `live` may be said there, though it is no option of the command.
+        said: dict[str, Any] = {"live": live, **options}
+        yield serve(app, **said)
 
 
 @pytest.fixture(scope="session")
@@ -142,11 +149,11 @@ def monopod_session_server(request: pytest.FixtureRequest, monopod_session_app: 
     With pytest-django a test that needs the database asks for `transactional_db` itself, and a database in memory cannot
     be shared: name a file for it, in DATABASES["default"]["TEST"]["NAME"].
     """
-    with _servers() as serve:
-        if _is_django(monopod_session_app):
-            with _django_hosts():
-                yield serve(_django_handler(monopod_session_app, {}), live=True)
-        else:
+    if _is_django(monopod_session_app):
+        with _django_hosts(), _servers() as serve:
+            yield serve(_django_handler(monopod_session_app, {}), live=True)
+    else:
+        with _servers() as serve:
             yield serve(monopod_session_app)
 
 
@@ -250,7 +257,15 @@ def _django_handler(app: Application, shared: dict[str, Any]) -> Application:
 
 @contextmanager
 def _django_hosts() -> Iterator[None]:
-    from django.test.utils import modify_settings  # type: ignore[import-untyped]
+    """Ours into the list that the tests have: settings that are replaced have to be put back in turn, which fixtures of
+    several scopes do not."""
+    from django.conf import settings  # type: ignore[import-untyped]
 
-    with modify_settings(ALLOWED_HOSTS={"append": ["127.0.0.1", "localhost"]}):
+    hosts, ours = settings.ALLOWED_HOSTS, ["127.0.0.1", "localhost"]
+    hosts += ours
+    try:
         yield
+    finally:
+        for host in ours:
+            # The last, which is not the project's own.
+            del hosts[len(hosts) - 1 - hosts[::-1].index(host)]

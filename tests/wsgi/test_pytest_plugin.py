@@ -3,7 +3,6 @@ Flask application, a Django project with its database and static files; also in 
 
 from __future__ import annotations
 
-import sys
 import textwrap
 from pathlib import Path
 
@@ -56,12 +55,17 @@ def test_serve_app_starts_any_number_of_servers(tmp_path: Path) -> None:
         def test_they_end_with_the_test(serve_app):
             assert not seen[0].server.is_running
 
+        def test_a_unix_socket_has_no_host(serve_app, tmp_path):
+            server = serve_app(app_saying("x"), bind=f"unix:{tmp_path}/s")
+            with pytest.raises(RuntimeError, match="has no host"):
+                server.host
+
         def test_a_wrong_option(serve_app):
             with pytest.raises(TypeError, match="did you mean threads"):
                 serve_app(app_saying("x"), thread=1)
         """),
     )
-    assert outcome(tmp_path).startswith("3 passed")
+    assert outcome(tmp_path).startswith("4 passed")
 
 
 def test_monopod_app_is_overridden_and_a_session_has_one_server(tmp_path: Path) -> None:
@@ -157,11 +161,17 @@ DJANGO = """
     DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
 """
 URLS = """
+    import threading, time
     from django.contrib.auth.models import Group
     from django.http import HttpResponse
     from django.urls import path
 
+    began = threading.Event()
+
     def names(request):
+        if request.GET.get("slow"):
+            began.set()
+            time.sleep(0.7)
         if name := request.GET.get("add"):
             Group.objects.create(name=name)
         return HttpResponse(",".join(Group.objects.order_by("name").values_list("name", flat=True)))
@@ -199,6 +209,53 @@ def test_a_django_project_with_its_database_and_static_files(tmp_path: Path, dat
     )
     (tmp_path / "pytest.ini").write_text("[pytest]\nDJANGO_SETTINGS_MODULE = settings\npythonpath = .\n")
     assert outcome(tmp_path).startswith("4 passed")
+
+
+TEARDOWN_TESTS = """
+    import threading
+    import pytest
+    import urls
+    from django.conf import settings
+    from django.contrib.auth.models import Group
+
+    answers, clients = [], []
+
+    @pytest.fixture
+    def monopod_options():
+        return {"live": True}
+
+    def ask(url):
+        try:
+            answers.append(get(url))
+        except Exception as error:
+            answers.append(error)
+
+    def test_it_ends_with_a_request_in_flight(monopod_server):
+        client = threading.Thread(target=ask, args=(f"{monopod_server}/names?slow=1&add=late",))
+        client.start()
+        clients.append(client)
+        assert urls.began.wait(20)
+
+    def test_which_was_answered_and_its_database_emptied(transactional_db):
+        clients[0].join(20)
+        assert answers == ["late"] and Group.objects.count() == 0
+
+    def test_the_session_begins(monopod_session_server, monopod_server):
+        assert settings.ALLOWED_HOSTS.count("127.0.0.1") == 2
+
+    def test_and_goes_on(monopod_session_server):
+        assert settings.ALLOWED_HOSTS.count("127.0.0.1") == 1
+"""
+
+
+@pytest.mark.parametrize("database", ["None", '"file.sqlite3"'])
+def test_a_server_ends_before_its_database_and_hosts_are_gone(tmp_path: Path, database: str) -> None:
+    code = textwrap.dedent(PLAIN) + textwrap.dedent(TEARDOWN_TESTS)
+    write(tmp_path, settings=DJANGO % database, urls=URLS, test_it=code)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nDJANGO_SETTINGS_MODULE = settings\npythonpath = .\n")
+    ended = run("-m", "pytest", "-p", "no:cacheprovider", "-q", cwd=tmp_path, timeout=110)
+    assert "4 passed" in ended.stdout, ended.stdout
+    assert "error" not in ended.stdout, ended.stdout
 
 
 def test_a_session_server_with_a_database_in_a_file(tmp_path: Path) -> None:
@@ -239,4 +296,3 @@ def test_the_plugin_alone_imports_no_framework(tmp_path: Path) -> None:
     frameworks = python(code, tmp_path)
     assert frameworks == "[]\n", frameworks
     assert "monopod_server" in run("-m", "pytest", "--fixtures", "-q", cwd=tmp_path).stdout
-    assert sys.modules  # this process has them all
