@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from monopod._monopod import Server
@@ -45,29 +45,68 @@ def serve(
 
 
 @contextmanager
-def visible(access: logging.Formatter | None = None) -> Iterator[None]:
-    """Show what the loggers `monopod` say on stderr, unless somebody shows it; access records in a form of their own."""
-    logger = logging.getLogger("monopod")
-    if logger.hasHandlers():
-        yield
-        return
-    had, handler = logger.level, logging.StreamHandler()
-    handler.setFormatter(_Lines(access))
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+def visible(*, always: bool = False) -> Iterator[None]:
+    """Show what the loggers `monopod` say on stderr, unless the program has configured `logging`.
+
+    With `always`, for a command whose terminal it is, unless it has handlers for these very loggers.
+    """
+    is_ours = _SHOWN.begin(always=always)
     try:
         yield
     finally:
-        logger.removeHandler(handler)
-        logger.setLevel(had)
+        if is_ours:
+            _SHOWN.end()
+
+
+class _Shown:
+    """The handler, for as long as anybody wants it: all servers of a program have the same loggers."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._undo = ExitStack()
+
+    def begin(self, *, always: bool) -> bool:
+        """One more who wants it; False: somebody else shows it."""
+        logger = logging.getLogger("monopod")
+        with self._lock:
+            if not self._users:
+                if logger.handlers or (not always and logger.hasHandlers()):
+                    return False
+                self._show(logger, always)
+            self._users += 1
+            return True
+
+    def end(self) -> None:
+        """One less."""
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                self._undo.close()
+
+    def _show(self, logger: logging.Logger, always: bool) -> None:
+        handler = logging.StreamHandler()
+        handler.setFormatter(_Lines())
+        self._undo.callback(logger.setLevel, logger.level)
+        self._undo.callback(logger.removeHandler, handler)
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        if always:
+            self._undo.callback(setattr, logger, "propagate", logger.propagate)
+            logger.propagate = False
+            # As logging.config does by default to loggers that it is not told of.
+            logger.disabled = logging.getLogger("monopod.access").disabled = False
+
+
+_SHOWN = _Shown()
 
 
 class _Lines(logging.Formatter):
     """A line for people, coloured by what came of the request on a terminal that can."""
 
-    def __init__(self, access: logging.Formatter | None) -> None:
+    def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
-        self._plain = access or logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")
+        self._plain = logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")
         self._color = sys.stderr is not None and sys.stderr.isatty() and not os.environ.get("NO_COLOR")
 
     def format(self, record: logging.LogRecord) -> str:

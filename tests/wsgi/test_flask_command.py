@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import textwrap
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,8 +72,62 @@ def test_it_serves_what_the_command_has_found(project: Path) -> None:
             assert "threads=2" in program.said()
             assert get(url + "/") == (200, expected)
             assert get(url + "/static/a.txt") == (200, b"static")
+            # Flask would send it as well.
+            assert "static=/static/" in program.said()
             program.signal_all(signal.SIGTERM)
             assert program.exit_code() == 0
+
+
+def test_it_speaks_also_where_the_application_has_configured_logging(project: Path) -> None:
+    configured = """
+        import logging.config
+        logging.getLogger("monopod")
+        logging.config.dictConfig({
+            "version": 1,
+            "handlers": {"file": {"class": "logging.FileHandler", "filename": "app.log"}},
+            "root": {"handlers": ["file"], "level": "WARNING"},
+        })
+    """
+    (project / "app.py").write_text(textwrap.dedent(configured) + textwrap.dedent(APP))
+    with Program("-m", "flask", "monopod", "--port", "0", cwd=project) as program:
+        get(url_of(program) + "/")
+        program.wait_for('"GET / HTTP/1.1" 200')
+
+
+def test_where_it_listens_is_said_as_to_flask_run(project: Path, port: int) -> None:
+    with Program("-m", "flask", "monopod", cwd=project, env={"FLASK_RUN_PORT": str(port)}) as program:
+        assert url_of(program).endswith(f":{port}")
+    for debug in ([], ["--debug"]):
+        path = project / f"socket{len(debug)}"
+        with Program("-m", "flask", "monopod", *debug, "-h", f"unix://{path}", cwd=project) as program:
+            program.wait_for(f"listening on unix:{path}")
+            assert path.is_socket()
+    for options, sentence in [
+        (["--cert", "adhoc"], "monopod does not speak TLS"),
+        (["--without-threads"], "say how many by --threads"),
+        (["--port", "65536"], "0<=x<=65535"),
+    ]:
+        ended = run("-m", "flask", "monopod", *options, cwd=project)
+        assert (ended.returncode, sentence in ended.stderr) == (2, True), ended
+
+
+def test_ctrl_c_in_debug_mode_waits_for_no_request(project: Path) -> None:
+    slow = """
+    @app.route("/slow")
+    def slow():
+        import time
+        print("slow began", flush=True)
+        time.sleep(60)
+    """
+    (project / "app.py").write_text(textwrap.dedent(APP) + textwrap.dedent(slow))
+    with Program("-m", "flask", "monopod", "--debug", "--no-reload", "--port", "0", cwd=project) as program:
+        code = f"import urllib.request as r; r.urlopen('{url_of(program)}/slow')"
+        with Program("-c", code, cwd=project):
+            program.wait_for("slow began")
+            began = time.monotonic()
+            program.signal_all(signal.SIGINT)
+            program.exit_code()
+            assert time.monotonic() - began < 15, "graceful_timeout is 25 s"
 
 
 def test_a_used_port_and_a_wrong_option_are_told(project: Path) -> None:
@@ -88,6 +143,7 @@ def test_a_used_port_and_a_wrong_option_are_told(project: Path) -> None:
 def test_debug_reloads_while_requests_wait(project: Path, port: int) -> None:
     with Program("-m", "flask", "monopod", "--debug", "--port", str(port), cwd=project) as program:
         url = url_of(program)
+        assert "static=/static/" in program.said()
         assert get(url + "/") == (200, b"the application, debug True")
         status, page = get(url + "/boom")
         assert status == 500

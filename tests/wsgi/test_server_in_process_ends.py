@@ -93,7 +93,6 @@ def test_it_works_in_an_asyncio_program(tmp_path: Path) -> None:
 
 SERVE = """
     had = __import__("signal").getsignal(2)
-    threading.stack_size()
     monopod.serve(app, bind="127.0.0.1:0", threads=2)
     print("returned", __import__("signal").getsignal(2) is had, threading.active_count(), flush=True)
 """
@@ -125,6 +124,25 @@ def test_a_second_signal_ends_serve_at_once(tmp_path: Path) -> None:
             running.process.send_signal(signal.SIGTERM)
             assert running.exit_code() == 0
             assert "returned True" in running.said()
+
+
+def test_servers_that_are_served_at_once_share_one_handler(tmp_path: Path) -> None:
+    code = """
+        import logging
+        from monopod._serve import visible
+
+        logger = logging.getLogger("monopod")
+        first, second = visible(), visible()
+        first.__enter__()
+        second.__enter__()
+        print(len(logger.handlers))
+        # The one that began it may be the first to end.
+        first.__exit__(None, None, None)
+        print(len(logger.handlers), logger.level)
+        second.__exit__(None, None, None)
+        print(len(logger.handlers), logger.level)
+    """
+    assert python(program(code), tmp_path) == "1\n1 20\n0 0\n"
 
 
 def test_serve_on_another_thread_leaves_signals_alone(tmp_path: Path) -> None:

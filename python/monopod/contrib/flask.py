@@ -1,7 +1,7 @@
 """`flask monopod`: the application that Flask's command has found (`--app`, FLASK_APP, a factory), served by monopod.
 
-As `flask run`, whose options it has: with `--debug` there is Werkzeug's debugger and reloader, and the port stays open
-while the application is loaded anew.
+With the options of `flask run` but for those of TLS and threads: with `--debug` there is Werkzeug's debugger and reloader,
+and the port stays open while the application is loaded anew.
 """
 
 import logging
@@ -9,7 +9,8 @@ import os
 import socket
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -35,12 +36,42 @@ def _set_debug(context: click.Context, parameter: click.Parameter, value: bool) 
     return value
 
 
+def _instead(sentence: str) -> "Callable[[click.Context, click.Parameter, Any], None]":
+    """For an option of `flask run` that has none here."""
+
+    def refuse(_context: click.Context, parameter: click.Parameter, value: Any) -> None:
+        # `--with-threads` is so.
+        if value is not None and value is not True:
+            raise click.BadParameter(sentence, param=parameter)
+
+    return refuse
+
+
+_NO_TLS = "monopod does not speak TLS: put a proxy in front that does, or use `flask run`"
+UNIX = "unix://"
+
+
 @click.command("monopod", short_help="Run the application with monopod.")
 @click.option(
     "--debug/--no-debug", default=None, is_eager=True, expose_value=False, callback=_set_debug, help="Set debug mode."
 )
-@click.option("--host", "-h", default="127.0.0.1", show_default=True, help="The interface to bind to.")
-@click.option("--port", "-p", default=5000, show_default=True, help="The port to bind to; 0 for a free one.")
+@click.option(
+    "--host",
+    "-h",
+    default="127.0.0.1",
+    envvar=["FLASK_MONOPOD_HOST", "FLASK_RUN_HOST"],
+    show_default=True,
+    help="The interface to bind to, or unix:///path.",
+)
+@click.option(
+    "--port",
+    "-p",
+    type=click.IntRange(0, 65535),
+    default=5000,
+    envvar=["FLASK_MONOPOD_PORT", "FLASK_RUN_PORT"],
+    show_default=True,
+    help="The port to bind to; 0 for a free one.",
+)
 @click.option(
     "--threads", type=click.IntRange(1, 512), help="Threads that run Python.  [default: 4 per CPU, from 4 to 32]"
 )
@@ -57,6 +88,15 @@ def _set_debug(context: click.Context, parameter: click.Parameter, value: bool) 
     default=None,
     type=SeparatedPathType(),
     help=f"Patterns of files whose change does not, separated by {os.path.pathsep!r}.",
+)
+@click.option("--cert", hidden=True, expose_value=False, callback=_instead(_NO_TLS))
+@click.option("--key", hidden=True, expose_value=False, callback=_instead(_NO_TLS))
+@click.option(
+    "--with-threads/--without-threads",
+    default=None,
+    hidden=True,
+    expose_value=False,
+    callback=_instead("monopod always has threads: say how many by --threads, which may be 1"),
 )
 @pass_script_info
 def command(
@@ -80,18 +120,22 @@ def command(
     debugger = debug if debugger is None else debugger
     if debugger:
         app = DebuggedApplication(app, evalex=True)
-        app.trusted_hosts.append(host)
+        if not host.startswith(UNIX):
+            app.trusted_hosts.append(host)
     if not is_running_from_reloader():
         show_server_banner(debug, info.app_import_path)
     options: Options = {"threads": threads}
     if debug or debugger:
         # Nobody is to be hurried who sits at a breakpoint.
         options.update({"timeout": 0, "slow_request": 0, "queue_timeout": "5m"})
+        # And Ctrl-C does not wait for them.
+        options["graceful_timeout"] = 0
     try:
         if reload:
             _reload(app, host, port, options, extra_files, exclude_patterns)
         else:
-            serve(app, bind=_address(host, port), live=debug, **options)
+            with visible(always=True):
+                serve(app, bind=_address(host, port), live=debug, **options)
     except OSError as error:
         raise click.ClickException(str(error.args[-1])) from error
     except ValueError as error:
@@ -124,14 +168,20 @@ def _reload(
 ) -> None:
     ipv6 = ":" in host
     kept: socket.socket | None = None
-    if not is_running_from_reloader():
+    # The path of a Unix socket is there for the next process in any case.
+    is_unix = host.startswith(UNIX)
+    if not is_unix and not is_running_from_reloader():
         kept = _handover.hand_over(host, port, ipv6=ipv6)
 
     def main() -> None:
-        with _handover.listen(host, port, ipv6=ipv6) as listener, visible():
-            server = Server(app, bind=f"fd://{listener.fileno()}", live=True, **options)
-            with _handover.serving(server):
-                server.wait()
+        with ExitStack() as held:
+            bind = _address(host, port)
+            if not is_unix:
+                bind = f"fd://{held.enter_context(_handover.listen(host, port, ipv6=ipv6)).fileno()}"
+            held.enter_context(visible(always=True))
+            server = Server(app, bind=bind, live=True, **options)
+            held.enter_context(_handover.serving(server))
+            server.wait()
 
     logging.getLogger("werkzeug").setLevel(logging.INFO)
     try:
@@ -143,4 +193,6 @@ def _reload(
 
 
 def _address(host: str, port: int) -> str:
+    if host.startswith(UNIX):
+        return f"unix:{host.removeprefix(UNIX)}"
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -30,6 +30,7 @@ pub fn debugged(app: &Bound<'_, PyAny>) -> PyResult<Option<(Py<PyAny>, Option<St
 
 /// Those of the application and of its blueprints.
 pub fn template_dirs(app: &Bound<'_, PyAny>, dirs: &mut Vec<PathBuf>) -> PyResult<()> {
+    let app = &within_debugger(app)?;
     if !is_flask(app)? {
         return Ok(());
     }
@@ -44,6 +45,12 @@ pub fn template_dirs(app: &Bound<'_, PyAny>, dirs: &mut Vec<PathBuf>) -> PyResul
     Ok(())
 }
 
+/// What Werkzeug's debugger is around, if it is that.
+fn within_debugger<'py>(app: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let Some(debug) = imported(app.py(), "werkzeug.debug")? else { return Ok(app.clone()) };
+    if app.is_instance(&debug.getattr("DebuggedApplication")?)? { app.getattr("app") } else { Ok(app.clone()) }
+}
+
 fn is_flask(app: &Bound<'_, PyAny>) -> PyResult<bool> {
     let Some(flask) = imported(app.py(), "flask")? else { return Ok(false) };
     app.is_instance(&flask.getattr("Flask")?)
@@ -51,6 +58,7 @@ fn is_flask(app: &Bound<'_, PyAny>) -> PyResult<bool> {
 
 /// Goes by the application's URL rules, as blueprints may be registered under any prefix, and within one another.
 pub fn look(app: &Bound<'_, PyAny>, root_path: &str, found: &mut Found) -> PyResult<()> {
+    let app = &within_debugger(app)?;
     if !is_flask(app)? {
         return Ok(());
     }
