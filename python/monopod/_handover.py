@@ -65,6 +65,14 @@ def _handed_over(host: str, port: int) -> socket.socket | None:
     if not number.isdigit() or address != f"{port} {host}":
         return None
     try:
-        return socket.socket(fileno=os.dup(int(number)))
+        listener = socket.socket(fileno=os.dup(int(number)))
     except OSError:
         return None
+    # The number may be another file's by now, where the environment went on and the descriptor did not.
+    try:
+        if listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) and port in (0, listener.getsockname()[1]):
+            return listener
+    except (OSError, IndexError):
+        pass
+    listener.close()
+    return None

@@ -53,6 +53,13 @@ DATABASES = {"default": {"ENGINE": "remote", "NAME": "x", %s}}
 """
 
 
+REMOTE = """
+from django.core.files.storage import Storage
+class Remote(Storage):
+    location = "static"
+"""
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -66,10 +73,13 @@ DATABASES = {"default": {"ENGINE": "remote", "NAME": "x", %s}}
             "STORAGES = {'staticfiles': {'BACKEND': 'django.contrib.staticfiles.storage.ManifestStaticFilesStorage'}}",
             [],
         ),
+        # Files that are elsewhere: no directory, but perhaps a `location`.
+        ("STATIC_ROOT = None\nSTORAGES = {'staticfiles': {'BACKEND': 'settings.Remote'}}" + REMOTE, []),
         ("MIDDLEWARE = ['whitenoise.middleware.WhiteNoiseMiddleware']", ["W005"]),
         (ENGINE % "'OPTIONS': {'pool': {'min_size': 2, 'max_size': 3}}", ["W006"]),
         (ENGINE % "'OPTIONS': {'pool': {'max_size': 8}}", []),
         (ENGINE % "'CONN_MAX_AGE': 0", ["W007"]),
+        (ENGINE.replace("remote", "spatialite") % "'CONN_MAX_AGE': 0", []),
         (ENGINE % "'CONN_MAX_AGE': 300", ["W008"]),
         (ENGINE % "'CONN_MAX_AGE': 300, 'CONN_HEALTH_CHECKS': True", []),
     ],
@@ -96,6 +106,30 @@ def test_the_order_of_apps_is_always_checked(tmp_path: Path) -> None:
     assert "Put 'monopod.contrib.django' before 'django.contrib.staticfiles'." in said
     # The storages work without the app, and nothing is checked then.
     assert ids(messages(tmp_path, "INSTALLED_APPS = ['django.contrib.staticfiles']", "--deploy")) == []
+
+
+def test_any_other_apps_runserver_is_told(tmp_path: Path) -> None:
+    commands = tmp_path / "other/management/commands"
+    commands.mkdir(parents=True)
+    for directory in (commands, commands.parent, commands.parent.parent):
+        (directory / "__init__.py").touch()
+    (commands / "runserver.py").write_text("from django.core.management.commands.runserver import Command\n")
+    said = messages(tmp_path, "INSTALLED_APPS = ['other', 'monopod.contrib.django']")
+    assert ids(said) == ["W001"]
+    assert "Put 'monopod.contrib.django' before 'other'." in said
+    # One that has no such command may stand anywhere.
+    apps = "INSTALLED_APPS = ['django.contrib.contenttypes', 'monopod.contrib.django', 'other']"
+    assert ids(messages(tmp_path, apps)) == []
+
+
+def test_threads_are_those_that_monopod_would_have(tmp_path: Path) -> None:
+    import monopod._monopod as native
+
+    assert native.default_threads() >= 1
+    wants = native.default_threads() + 1
+    pool = ENGINE % f"'OPTIONS': {{'pool': {{'max_size': {wants - 2}}}}}"
+    said = messages(tmp_path, pool, "--deploy", env={"MONOPOD_THREADS": ""})
+    assert f"for {wants - 1} threads" in said
 
 
 def test_they_can_be_silenced(tmp_path: Path) -> None:

@@ -166,6 +166,10 @@ def test_a_used_port_has_djangos_sentence(project: Path, port: int) -> None:
     for options in ([], ["--noreload"]):
         ended = run("manage.py", "runserver", "192.0.2.1:8000", *options, cwd=project)
         assert (ended.returncode, "Error: That IP address can't be assigned to." in ended.stderr) == (1, True), ended
+    for options in ([], ["--noreload"]):
+        ended = run("manage.py", "runserver", "no-such-host.invalid:8000", *options, cwd=project)
+        assert (ended.returncode, "Traceback" in ended.stderr) == (1, False), ended
+        assert ended.stderr.lstrip().startswith("Error: "), ended
     ended = run("manage.py", "runserver", "nonsense:x", cwd=project)
     assert ended.returncode == 1
     assert "is not a valid port number or address:port pair" in ended.stderr

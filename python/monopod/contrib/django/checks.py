@@ -11,6 +11,9 @@ from typing import Any
 from django.apps import apps  # type: ignore[import-untyped]
 from django.conf import settings  # type: ignore[import-untyped]
 from django.core import checks  # type: ignore[import-untyped]
+from django.core.management import get_commands  # type: ignore[import-untyped]
+
+from monopod._monopod import default_threads
 
 STATICFILES = "django.contrib.staticfiles"
 OURS = "monopod.contrib.django"
@@ -29,15 +32,14 @@ def register() -> None:
 
 def check_order(app_configs: Any, **_kwargs: Any) -> list[Any]:
     """W001: another app's `runserver` is found first."""
-    names = [config.name for config in apps.get_app_configs()]
-    before = names[: names.index(OURS)] if OURS in names else []
-    others = [name for name in (STATICFILES, "whitenoise.runserver_nostatic", "daphne") if name in before]
-    if not others:
+    other = get_commands().get("runserver")
+    # A command that is there as an object already was put there by somebody.
+    if not isinstance(other, str) or other in (OURS, "django.core"):
         return []
     return [
         checks.Warning(
-            f"{others[0]} stands before {OURS} in INSTALLED_APPS, so its `runserver` is the one that runs.",
-            hint=f"Put {OURS!r} before {others[0]!r}.",
+            f"{other} stands before {OURS} in INSTALLED_APPS, so its `runserver` is the one that runs.",
+            hint=f"Put {OURS!r} before {other!r}.",
             id="monopod.W001",
         )
     ]
@@ -64,7 +66,7 @@ def check_static(app_configs: Any, **_kwargs: Any) -> list[Any]:
     """W003 to W005: static files that monopod will not find, or cannot let clients keep."""
     if not apps.is_installed(STATICFILES):
         return []
-    return list(_static_root()) + list(_storage()) + list(_whitenoise())
+    return [*_storage(), *_whitenoise()]
 
 
 def _static_root() -> Iterator[Any]:
@@ -88,16 +90,22 @@ def _storage() -> Iterator[Any]:
         HashedFilesMixin,
         staticfiles_storage,
     )
+    from django.core.files.storage import FileSystemStorage  # type: ignore[import-untyped]
 
     try:
+        # S3 and its kin serve the files themselves; they may have a `location`, but no path.
         is_local, is_hashed = (
-            hasattr(staticfiles_storage, "location"),
+            isinstance(staticfiles_storage, FileSystemStorage),
             isinstance(staticfiles_storage, HashedFilesMixin),
         )
     except Exception:
-        # It cannot be made, which is Django's to tell.
+        # It cannot be made, which without STATIC_ROOT is no wonder, and else Django's to tell.
+        yield from _static_root()
         return
-    if is_local and not is_hashed:
+    if not is_local:
+        return
+    yield from _static_root()
+    if not is_hashed:
         yield checks.Warning(
             "The storage of static files gives them no hashed names, so clients ask for each of them again after "
             "--max-age (a minute).",
@@ -127,9 +135,7 @@ def check_connections(app_configs: Any, **_kwargs: Any) -> list[Any]:
 def _threads() -> int:
     """As monopod would have it here: its variable, or its rule for the CPUs."""
     said = os.environ.get("MONOPOD_THREADS", "")
-    if said.isdigit():
-        return int(said)
-    return max(4, min(32, 4 * len(os.sched_getaffinity(0))))
+    return int(said) if said.isdigit() else default_threads()
 
 
 def _of_database(alias: str, threads: int) -> Iterator[Any]:
@@ -137,7 +143,7 @@ def _of_database(alias: str, threads: int) -> Iterator[Any]:
 
     database = connections.settings[alias]
     engine, age = database["ENGINE"].rpartition(".")[2], database["CONN_MAX_AGE"]
-    if engine in ("sqlite3", "dummy"):
+    if engine in ("sqlite3", "spatialite", "dummy"):
         return
     pool = database["OPTIONS"].get("pool") if isinstance(database["OPTIONS"], dict) else None
     if pool:

@@ -65,7 +65,9 @@ class DevelopmentServer:
                 server.wait()
         finally:
             access.removeHandler(to_django)
-            access.level, access.propagate = had
+            # Not the attribute, as whether a level is on is remembered.
+            access.setLevel(had[0])
+            access.propagate = had[1]
             self._listener.close()
 
 
@@ -97,9 +99,8 @@ class Command(RunserverCommand):  # type: ignore[misc]
         try:
             listener = _handover.hand_over(self.addr, int(self.port), ipv6=self.use_ipv6)
         except OSError as error:
-            if error.errno not in SENTENCES:
-                raise
-            self.stderr.write(f"Error: {SENTENCES[error.errno]}")
+            # A name that is not known has a number of its own.
+            self.stderr.write(f"Error: {SENTENCES.get(error.errno or 0, error)}")
             sys.exit(1)
         with listener:
             super().run(**options)
