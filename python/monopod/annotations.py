@@ -21,7 +21,8 @@ Time: TypeAlias = float | str | timedelta
 
 
 class Options(TypedDict, total=False):
-    """The options of the command, with underscores (docs/configuration.md); `None` is the same as leaving one out."""
+    """Those options of the command that are not of its process, with underscores (docs/configuration.md). `None` is the same as
+    leaving one out."""
 
     admin_bind: str | int | None
     health_path: str | None

@@ -36,7 +36,7 @@ pub enum Wake {
     Stop,
 }
 
-/// What only Python's main thread can do for the crew.
+/// What only a thread of Python that waits for it can do for the crew: the main thread, or in a program `monopod-server`.
 #[derive(Debug)]
 pub enum Order {
     /// Start a thread for this seat.
@@ -49,7 +49,7 @@ pub enum Order {
     Release,
 }
 
-/// Takes orders to the main thread; never blocks.
+/// Takes orders to that thread; never blocks.
 pub type GiveOrder = dyn Fn(Order) + Send + Sync;
 
 /// The pool's threads. Shared by the pool, which runs them, and the front, which wakes them.
@@ -97,7 +97,7 @@ impl State {
 
 impl Seats {
     /// Seats for `threads` threads that take their jobs from `source`, and for those that stand in for them, which
-    /// `watch` allows. `give_order` takes what it is given to Python's main thread.
+    /// `watch` allows. `give_order` takes what it is given to the thread that has the pool.
     #[must_use]
     pub fn new(threads: usize, source: Arc<dyn Source>, watch: Watch, give_order: Box<GiveOrder>) -> Self {
         let seats = threads + watch.stand_ins();

@@ -1,4 +1,4 @@
-//! Ends a request that takes too long, from Python's main thread (`--timeout`).
+//! Ends a request that takes too long, from the thread that has the pool (`--timeout`).
 //!
 //! CPython raises an exception in another thread at its next bytecode, so a thread that waits in C code, such as a
 //! database driver's socket, gets it when that call returns. Where it stands is told at once.

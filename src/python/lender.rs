@@ -2,7 +2,7 @@
 //!
 //! `bytes` never change, so a reference to one is enough to read it without the GIL; but only a thread that holds the GIL
 //! may let go of that reference. So what the front is done with is left here, and released by the threads that run the
-//! application as they come by, or by the main thread once it is much.
+//! application as they come by, or by the one that has the pool once it is much.
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ struct Returned {
     objects: Mutex<Vec<PyBackedBytes>>,
     /// The bytes of those.
     bytes: AtomicUsize,
-    /// Asks the main thread to release them.
+    /// Asks the thread that has the pool to release them.
     call: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -48,8 +48,8 @@ impl fmt::Debug for Lender {
 }
 
 impl Lender {
-    /// A lender that asks the main thread, by `call`, for a [`Lender::release`] when no other thread sees to it. It is
-    /// called on any thread and must not block.
+    /// A lender that asks the thread that has the pool, by `call`, for a [`Lender::release`] when no other thread sees to it.
+    /// It is called on any thread and must not block.
     #[must_use]
     pub fn new(call: impl Fn() + Send + Sync + 'static) -> Self {
         let returned = Returned { objects: Mutex::default(), bytes: AtomicUsize::new(0), call: Box::new(call) };

@@ -23,7 +23,7 @@ use crate::sys::{signals, thread};
 /// Runs one job on an attached thread. Must answer or drop the job; must not unwind Python errors.
 pub type Run = dyn Fn(Python<'_>, Job) + Send + Sync;
 
-/// The running threads, and what it takes to start more. Lives on the main thread.
+/// The running threads, and what it takes to start more. Lives on the main thread, or in a program on `monopod-server`.
 pub struct Pool {
     crew: Arc<Hands>,
     lender: Lender,
@@ -88,7 +88,7 @@ pub fn reset_signals_at_fork(py: Python<'_>) -> PyResult<()> {
 }
 
 impl Pool {
-    /// Does what the crew needs the main thread for.
+    /// Does what the crew needs this thread for.
     pub fn obey(&mut self, py: Python<'_>, order: Order) {
         match order {
             Order::Start(seat) => {

@@ -1,7 +1,7 @@
 //! One thread's place in the pool: who sits there, and which job is in their hands.
 //!
-//! The thread writes it at the beginning and end of each job; the front reads it to see what takes too long, and the
-//! main thread to interrupt it. Knows nothing of Python but the number it gives a thread.
+//! The thread writes it at the beginning and end of each job; the front reads it to see what takes too long, and
+//! whoever has the pool to interrupt it. Knows nothing of Python but the number it gives a thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
