@@ -46,8 +46,18 @@ pub fn subcommand() -> clap::Command {
                 .last(true)
                 .allow_hyphen_values(true),
         )
-        .arg(word("format", "FORMAT").help("command, toml or json [default: command]"))
-        .arg(word("from", "SERVER").help("gunicorn, uwsgi, granian or nginx [default: by name and content]"))
+        .arg(
+            word("format", "FORMAT")
+                .help("command, toml or json [default: command]")
+                .value_parser(["command", "toml", "json"])
+                .hide_possible_values(true),
+        )
+        .arg(
+            word("from", "SERVER")
+                .help("gunicorn, uwsgi, granian or nginx [default: by name and content]")
+                .value_parser(["gunicorn", "uwsgi", "granian", "nginx"])
+                .hide_possible_values(true),
+        )
         .arg(
             word("venv", "DIR")
                 .help("Virtual environment to evaluate a gunicorn.conf.py in [default: as for serving]")

@@ -12,9 +12,14 @@ pub struct Invocation {
     pub server: Server,
     /// `NAME=value` words in front of it.
     pub variables: Vec<(String, String)>,
+    /// An agent's command with its options, which starts monopod as well as it started the server.
+    pub before: Vec<String>,
     /// What follows the program's name.
     pub arguments: Vec<String>,
 }
+
+/// What watches a program that it starts; its words stay.
+const AGENTS: &[&str] = &["newrelic-admin", "ddtrace-run", "opentelemetry-instrument", "opencensus"];
 
 /// Finds the server in the words of a command.
 ///
@@ -22,9 +27,13 @@ pub struct Invocation {
 /// A sentence that says what was found instead.
 pub fn recognise(words: &[String]) -> Result<Invocation, String> {
     let mut variables = Vec::new();
+    let mut before: Vec<String> = Vec::new();
+    // Behind what starts another program may be options of it, and their values.
+    let mut starter: Option<&str> = None;
     let mut rest = words.iter();
     while let Some(word) = rest.next() {
         let name = word.rsplit('/').next().unwrap_or(word);
+        let is_of_agent = starter.is_some_and(|starter| AGENTS.contains(&starter));
         if let Some((variable, value)) = word.split_once('=')
             && !variable.is_empty()
             && variable.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
@@ -42,30 +51,23 @@ pub fn recognise(words: &[String]) -> Result<Invocation, String> {
                         .to_owned(),
                 );
             }
+            _ if AGENTS.contains(&name) => {
+                before.push(word.clone());
+                starter = Some(name);
+                continue;
+            }
+            "run-program" => {
+                before.push(word.clone());
+                continue;
+            }
+            "gosu" | "su-exec" | "setpriv" | "chpst" | "nice" | "ionice" | "taskset" | "timeout" | "stdbuf" | "env"
+            | "time" | "tini" | "dumb-init" | "setuidgid" | "doas" | "sudo" => {
+                starter = Some(name);
+                continue;
+            }
             // What only starts another program.
-            "exec"
-            | "env"
-            | "nice"
-            | "nohup"
-            | "time"
-            | "tini"
-            | "dumb-init"
-            | "poetry"
-            | "uv"
-            | "pipenv"
-            | "pdm"
-            | "hatch"
-            | "rye"
-            | "run"
-            | "-m"
-            | "--"
-            | "-g"
-            | "-u"
-            | "newrelic-admin"
-            | "run-program"
-            | "ddtrace-run"
-            | "opentelemetry-instrument"
-            | "opencensus" => continue,
+            "exec" | "nohup" | "poetry" | "uv" | "pipenv" | "pdm" | "hatch" | "rye" | "run" | "-m" | "--" | "-g"
+            | "-u" => continue,
             _ if name.starts_with("python") || name.starts_with("pypy") => continue,
             "waitress-serve" | "mod_wsgi-express" | "unitd" => {
                 return Err(format!("{name} is not read by explain; docs/migrating.md says what its options become"));
@@ -78,15 +80,25 @@ pub fn recognise(words: &[String]) -> Result<Invocation, String> {
             "sh" | "bash" | "-c" => {
                 return Err(format!("name the server's command itself after `--`, without `{name}` around it"));
             }
+            _ if is_of_agent => {
+                before.push(word.clone());
+                continue;
+            }
+            _ if starter.is_some() && !is_program(name) => continue,
             _ => {
                 return Err(format!(
                     "`{name}` is no command that explain reads: after `--` it wants gunicorn, uwsgi or granian and its arguments"
                 ));
             }
         };
-        return Ok(Invocation { server, variables, arguments: rest.cloned().collect() });
+        return Ok(Invocation { server, variables, before, arguments: rest.cloned().collect() });
     }
     Err("after `--` comes a command of gunicorn, uwsgi or granian with its arguments".to_owned())
+}
+
+/// Whether it is a program that people serve applications with, and not an option's value.
+fn is_program(name: &str) -> bool {
+    matches!(name, "flask" | "django-admin" | "manage.py" | "celery" | "bjoern" | "cheroot" | "hupper")
 }
 
 /// The settings of a command line by `table`, and its words that are no options, in order.
@@ -161,6 +173,20 @@ mod tests {
         ] {
             let found = recognise(&split(line)).unwrap();
             assert_eq!((found.server, found.arguments.join(" ").as_str()), (server, arguments), "{line}");
+        }
+        for (line, before) in [
+            ("newrelic-admin run-program gunicorn app", "newrelic-admin run-program"),
+            ("/venv/bin/ddtrace-run gunicorn app", "/venv/bin/ddtrace-run"),
+            (
+                "opentelemetry-instrument --traces_exporter console gunicorn app",
+                "opentelemetry-instrument --traces_exporter console",
+            ),
+            ("nice -n 10 gunicorn app", ""),
+            ("gosu www gunicorn app", ""),
+            ("setpriv --reuid www --clear-groups gunicorn app", ""),
+        ] {
+            let found = recognise(&split(line)).unwrap();
+            assert_eq!((found.before.join(" ").as_str(), found.arguments), (before, vec!["app".to_owned()]), "{line}");
         }
         for (line, part) in [
             ("", "after `--` comes a command"),

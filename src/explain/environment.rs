@@ -1,8 +1,43 @@
 //! What several servers share: the application's name, and variables of its environment.
 
+use super::Server;
+use super::arguments;
+use super::granian;
 use super::plan::Plan;
+use super::rules::Takes;
 use super::secrets;
-use super::setting::{Finding, Setting, Status};
+use super::setting::{Finding, Place, Setting, Status};
+
+/// A variable that the server itself reads, as the setting that it stands for.
+pub fn own(server: Server, name: &str, value: &str) -> Option<Setting> {
+    let made = |name: String, values: Vec<String>| Setting {
+        place: Place { source: "environment".into(), line: None },
+        name,
+        values,
+        computed: false,
+        assigned: true,
+    };
+    let flag = |rest: &str| format!("--{}", rest.to_ascii_lowercase().replace('_', "-"));
+    match server {
+        Server::Gunicorn => match name {
+            "WEB_CONCURRENCY" => Some(made("workers".into(), vec![value.to_owned()])),
+            "FORWARDED_ALLOW_IPS" => Some(made("forwarded_allow_ips".into(), vec![value.to_owned()])),
+            "PORT" => Some(made("bind".into(), vec![format!("0.0.0.0:{value}")])),
+            _ => None,
+        },
+        Server::Uwsgi => Some(made(flag(name.strip_prefix("UWSGI_")?), vec![value.to_owned()])),
+        Server::Granian => {
+            let flag = flag(name.strip_prefix("GRANIAN_")?);
+            let is_switch = arguments::find(granian::TABLE, &flag).is_some_and(|rule| rule.takes == Takes::Nothing);
+            if !is_switch {
+                return Some(made(flag, vec![value.to_owned()]));
+            }
+            let is_off = ["false", "0", "no", "off", ""].contains(&value.to_ascii_lowercase().as_str());
+            Some(made(if is_off { flag.replacen("--", "--no-", 1) } else { flag }, Vec::new()))
+        }
+        Server::Nginx => None,
+    }
+}
 
 /// Makes `value` the application: `module:callable`, `module:factory()`, `module`.
 pub fn target(setting: Setting, value: &str, plan: &mut Plan) -> Finding {

@@ -38,7 +38,7 @@ pub fn recognise(name: &str, text: &str) -> Result<Server, String> {
     if file.contains("nginx") {
         return Ok(Server::Nginx);
     }
-    Err(format!("{name} cannot be told by its name or content: say --from gunicorn, uwsgi or nginx"))
+    Err(format!("{name} cannot be told by its name or content: say --from gunicorn, uwsgi, granian or nginx"))
 }
 
 /// The files that a path means whose last part may have `*` and `?`, in the order of their names.

@@ -9,6 +9,7 @@ mod environment;
 pub mod files;
 pub mod granian;
 pub mod gunicorn;
+pub mod gunicorn_table;
 pub mod nginx;
 pub mod plan;
 pub mod reference;
@@ -83,6 +84,7 @@ pub enum Trouble {
 pub fn explain(sources: Vec<Source>, command: &[String], mut context: Context<'_>) -> Result<Report, Trouble> {
     let invocation =
         if command.is_empty() { None } else { Some(arguments::recognise(command).map_err(Trouble::Usage)?) };
+    let before = invocation.as_ref().map(|found| found.before.clone()).unwrap_or_default();
     let mut proxies = Vec::new();
     let mut inputs = Inputs::default();
     for source in sources {
@@ -95,6 +97,7 @@ pub fn explain(sources: Vec<Source>, command: &[String], mut context: Context<'_
                 inputs.gunicorn.push((context.evaluate)(&source.name, &source.text).map_err(Trouble::Input)?);
             }
             Server::Uwsgi => {
+                uwsgi_ini::refuse_others(&source.name, &source.text).map_err(Trouble::Input)?;
                 context.read.push(source.name.clone());
                 inputs.ini.read(&source.name, &source.text, &context);
             }
@@ -105,7 +108,7 @@ pub fn explain(sources: Vec<Source>, command: &[String], mut context: Context<'_
         inputs.command(invocation, &mut context).map_err(Trouble::Input)?;
     }
     context.behind_proxy = proxies.iter().any(Nginx::is_proxy) && inputs.has_server();
-    let mut plan = Plan::default();
+    let mut plan = Plan::behind(before);
     let mut findings = inputs.explain(&mut plan, &context);
     for proxy in proxies {
         findings.extend(proxy.explain(&mut plan));
@@ -142,13 +145,18 @@ impl Inputs {
     }
 
     fn command(&mut self, invocation: Invocation, context: &mut Context) -> Result<(), String> {
-        let Invocation { server, variables, arguments: words } = invocation;
+        let Invocation { server, variables, arguments: words, .. } = invocation;
         let mut from_variable = None;
+        let mut own = Vec::new();
         for (name, value) in variables {
             let place = Place { source: "environment".into(), line: None };
             if name == "GUNICORN_CMD_ARGS" && server == Server::Gunicorn {
                 let (settings, _) = arguments::read(&words::split(&value), gunicorn::TABLE, "GUNICORN_CMD_ARGS");
                 from_variable = Some(settings);
+                continue;
+            }
+            if let Some(setting) = environment::own(server, &name, &value) {
+                own.push(setting);
                 continue;
             }
             self.variables.push(Setting {
@@ -163,12 +171,22 @@ impl Inputs {
             Server::Gunicorn => {
                 let (settings, rest) = arguments::read(&words, gunicorn::TABLE, "gunicorn");
                 self.gunicorn_target = positional(rest, "gunicorn");
-                self.gunicorn_file(&settings, context)?;
+                let flags: Vec<Setting> = from_variable.iter().flatten().chain(&settings).cloned().collect();
+                self.gunicorn_file(&flags, context)?;
+                self.gunicorn.insert(0, own);
                 self.gunicorn.extend(from_variable);
                 self.gunicorn.push(settings);
             }
-            Server::Uwsgi => self.uwsgi_line(&words, context),
-            Server::Granian => self.granian_line(&words, "granian"),
+            Server::Uwsgi => {
+                self.uwsgi = own;
+                self.uwsgi_line(&words, context);
+            }
+            Server::Granian => {
+                self.granian_line(&words, "granian");
+                // A flag outranks its variable.
+                own.retain(|setting| self.granian.iter().all(|flag| flag.name != setting.name));
+                self.granian.splice(..0, own);
+            }
             Server::Nginx => {}
         }
         Ok(())
@@ -181,7 +199,7 @@ impl Inputs {
         }
         let named = settings
             .iter()
-            .find(|setting| arguments::find(gunicorn::TABLE, &setting.name).is_some_and(|rule| rule.name == "config"));
+            .rfind(|setting| arguments::find(gunicorn::TABLE, &setting.name).is_some_and(|rule| rule.name == "config"));
         let name = named.map_or("gunicorn.conf.py", Setting::value);
         let path = name.strip_prefix("file:").unwrap_or(name).to_owned();
         if let Ok(text) = (context.open)(Path::new(&path)) {

@@ -18,6 +18,8 @@ const LEAST: &[&str] = &["timeout", "max-request-line"];
 pub struct Plan {
     /// The application.
     pub target: Option<String>,
+    /// Words of an agent's that start the server: they start monopod as well.
+    pub before: Vec<String>,
     chosen: Vec<Choice>,
     /// Rules for `--headers-file`: path, header, value.
     pub headers: Vec<(String, String, String)>,
@@ -30,6 +32,12 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// A command that these words start.
+    #[must_use]
+    pub fn behind(before: Vec<String>) -> Self {
+        Self { before, ..Self::default() }
+    }
+
     /// Chooses `key`; a list grows, of single values the last counts (of times, the shortest).
     ///
     /// # Errors
@@ -138,7 +146,8 @@ impl Plan {
     /// The words of the command.
     #[must_use]
     pub fn words(&self) -> Vec<String> {
-        let mut words = vec!["monopod".to_owned()];
+        let mut words = self.before.clone();
+        words.push("monopod".to_owned());
         for line in self.lines() {
             words.extend(line);
         }
@@ -153,23 +162,24 @@ impl Plan {
             .iter()
             .map(|words| words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "))
             .collect();
-        let whole = format!("monopod {}", lines.join(" "));
+        let mut monopod: Vec<String> = self.before.iter().map(|word| quoted(word)).collect();
+        monopod.push("monopod".to_owned());
+        let monopod = monopod.join(" ");
+        let whole = format!("{monopod} {}", lines.join(" "));
         if whole.len() <= 80 {
             return whole.trim_end().to_owned();
         }
         match &self.target {
-            Some(_) => format!("monopod {}", lines.join(" \\\n    ")),
-            None => format!("monopod \\\n    {}", lines.join(" \\\n    ")),
+            Some(_) => format!("{monopod} {}", lines.join(" \\\n    ")),
+            None => format!("{monopod} \\\n    {}", lines.join(" \\\n    ")),
         }
     }
 
     fn lines(&self) -> Vec<Vec<String>> {
-        // Behind `--` where it looks like an option or a subcommand.
-        let target = self.target.as_ref().map(|target| match target.as_str() {
-            "serve" | "dev" | "check" | "compress" | "healthcheck" | "init" | "explain" => {
-                vec!["serve".to_owned(), target.clone()]
-            }
-            _ => vec![target.clone()],
+        // A plain word might be a subcommand.
+        let target = self.target.as_ref().map(|target| {
+            let is_plain = !target.contains(['.', ':', '/']);
+            is_plain.then(|| "serve".to_owned()).into_iter().chain([target.clone()]).collect()
         });
         let command = options::command();
         let is_switch = |key: &str| {

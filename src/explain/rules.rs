@@ -137,7 +137,13 @@ pub fn follow(rule: &Rule, setting: Setting, plan: &mut Plan, behind_proxy: bool
     if rule.takes == Takes::Nothing && setting.is_off() {
         return Ok(Finding::not_needed(setting, "it is off"));
     }
+    // What is off is missed by nobody.
+    let is_off = setting.values.len() == 1 && setting.is_off();
     match rule.becomes {
+        Becomes::Nothing(Status::NotYet) if is_off => Ok(Finding::not_needed(setting, "it is off")),
+        Becomes::Nothing(Status::Dropped) if is_off && setting.value() == "off" => {
+            Ok(Finding::not_needed(setting, "it is off"))
+        }
         Becomes::Own(..) => Err(setting),
         Becomes::Nothing(status) => Ok(Finding::new(setting, status, rule.note)),
         Becomes::Option(key, unit) => Ok(keep(setting, key, unit, rule.note, plan)),

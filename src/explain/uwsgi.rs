@@ -108,6 +108,11 @@ fn one(setting: Setting, facts: &Facts, ini: &Ini, plan: &mut Plan, context: &Co
         return Finding::unknown(setting, note);
     }
     let Some(rule) = find(&setting.name) else { return family(setting, &name, ini, plan) };
+    if rule.name == "limit-post" && setting.value().trim() == "0" {
+        let most = Setting { values: vec!["1t".to_owned()], ..setting.clone() };
+        let kept = rules::keep(most, "max-body-size", Unit::Same, "no limit there; 1t is as good", plan);
+        return Finding { setting, ..kept };
+    }
     let setting = match rules::follow(rule, setting, plan, context.behind_proxy) {
         Ok(finding) => return finding,
         Err(setting) => setting,

@@ -168,3 +168,20 @@ pub fn open_placeholder(value: &str) -> Option<&str> {
     let end = value[at..].find(')')?;
     value.get(at..=at + end)
 }
+/// Says no to an ini file of another program's, which has sections and none of uWSGI's.
+///
+/// # Errors
+/// A sentence with what it has.
+pub fn refuse_others(name: &str, text: &str) -> Result<(), String> {
+    let sections: Vec<&str> = text.lines().map(str::trim).filter(|line| line.starts_with('[')).collect();
+    if sections.is_empty() || name.contains(".ini:") || sections.iter().any(|section| section.starts_with("[uwsgi")) {
+        return Ok(());
+    }
+    let first = sections.iter().find(|section| section.starts_with("[server:")).unwrap_or(&sections[0]);
+    let instead = if first.starts_with("[server:") {
+        "explain the command that it stands for, as in `-- gunicorn --bind :6543 module:app`, and load the file in that module by paste.deploy.loadapp('config:…')"
+    } else {
+        "name the server's own file"
+    };
+    Err(format!("{name} has no [uwsgi] section but {first}: {instead}"))
+}

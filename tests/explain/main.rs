@@ -102,8 +102,9 @@ fn what_is_printed_is_what_monopod_takes() {
     for case in cases() {
         let report = json(&case);
         let command: Vec<String> = serde_json::from_value(report["command"].clone()).unwrap();
-        assert_eq!(command[0], "monopod");
-        let parsed = options::command().try_get_matches_from(&command[1..]);
+        let own = command.iter().position(|word| word == "monopod").unwrap();
+        let words = command[own + 1..].iter().filter(|word| *word != "serve");
+        let parsed = options::command().try_get_matches_from(words);
         assert!(parsed.is_ok(), "{}: {:?}\n{}", case.display(), command, parsed.unwrap_err());
         if !report["stops"].as_array().unwrap().is_empty() {
             continue;
@@ -137,6 +138,8 @@ fn the_file_says_what_the_command_says() {
         if let Some(at) = chdir.filter(|at| !exists(&command[at + 1])) {
             words.drain(at..at + 2);
         }
+        // What is in front of it starts it.
+        let words = words.split_off(words.iter().position(|word| word == "monopod").unwrap());
         let file = text(&case, "toml");
         let lines: Vec<&str> = file.lines().filter(|line| !line.starts_with("chdir") || chdir.is_none()).collect();
         let path = directory.path().join("other.toml");
@@ -251,10 +254,17 @@ fn the_command_has_what_it_must_and_nothing_that_it_must_not() {
             &["--root-path /shop", "--max-body-size 50m", "--max-body-size /import=1g"],
             &["/shop=", "2m", "/shop/import"],
         ),
+        (
+            "gunicorn-variables",
+            &["ddtrace-run monopod shop.wsgi", "--threads 8", "--bind :8000 --bind :8001", "--max-request-line 1m"],
+            &["WEB_CONCURRENCY", "--env"],
+        ),
+        ("granian-variables", &["--threads 6", "--bind 0.0.0.0:8000"], &["GRANIAN", "--env"]),
+        ("uwsgi-variables", &["--bind :8080", "--threads 4", "--max-body-size 1t"], &["UWSGI", "--env"]),
     ] {
         let report = json(&here("cases").join(name));
         let command: Vec<String> = serde_json::from_value(report["command"].clone()).unwrap();
-        let line = format!("{} ", command.join(" "));
+        let line = format!(" {} ", command.join(" "));
         for part in has {
             assert!(line.contains(&format!(" {part}")), "{name}: {part}: {line}");
         }
@@ -330,7 +340,7 @@ proptest::proptest! {
             let source = Source { name: "x".into(), text: text.clone(), server };
             if let Ok(report) = explain(vec![source], &[], context) {
                 let words = report.plan.words();
-                let parsed = options::command().try_get_matches_from(&words[1..]);
+                let parsed = options::command().try_get_matches_from(words[1..].iter().filter(|word| *word != "serve"));
                 proptest::prop_assert!(parsed.is_ok(), "{:?}", words);
                 let _ = report.render(monopod::explain::report::Format::Command);
             }

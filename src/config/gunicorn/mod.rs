@@ -108,6 +108,9 @@ pub fn converted(
         match row.fate {
             Fate::Nothing(why) => idle.push((flag, why)),
             Fate::Ours(key) => {
+                // gunicorn's 0 is no limit, and the most there is comes near.
+                let is_unlimited = matches!(key, "max-request-line" | "max-header-size") && value == "0";
+                let value = if is_unlimited { OsString::from("1m") } else { value };
                 check(key, &value, flag)?;
                 let mut arg = OsString::from(format!("--{key}="));
                 arg.push(value);

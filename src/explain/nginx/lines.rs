@@ -5,16 +5,15 @@ use super::location::{Kind, is_page, target_of};
 use super::parse::Directive;
 use super::{Scope, Walk, site};
 use crate::explain::rules::{self, Unit, nginx_time};
-use crate::explain::secrets;
 use crate::explain::setting::{Choice, Finding, Setting, Status};
 
 const REDIRECT: &str =
     "redirects are the ingress's or the application's; from HTTP to HTTPS Django's SECURE_SSL_REDIRECT";
 
-const BY_NAME: &str = "names with a content hash are kept for a year, immutable; for all others --max-age holds, and a long one would leave clients with stale files";
+pub(super) const BY_NAME: &str = "names with a content hash are kept for a year, immutable; for all others --max-age holds, and a long one would leave clients with stale files";
 
 impl Walk<'_> {
-    fn kept(&mut self, setting: Setting, key: &str, value: &str, note: &str) -> Finding {
+    pub(super) fn kept(&mut self, setting: Setting, key: &str, value: &str, note: &str) -> Finding {
         if value.contains("${") || value.contains("{{") {
             return Finding::unknown(setting, format!("it has a variable: write --{key} with what it stands for"));
         }
@@ -155,70 +154,6 @@ impl Walk<'_> {
         }
     }
 
-    pub(super) fn add_header(&mut self, setting: Setting, scope: &Scope<'_>) -> Finding {
-        let values: Vec<String> = setting.values.iter().filter(|value| *value != "always").cloned().collect();
-        let [name, value, ..] = values.as_slice() else {
-            return Finding::unknown(setting, "it has no value");
-        };
-        let lower = name.to_ascii_lowercase();
-        if secrets::is_secret(name, value) {
-            return Finding::dropped(
-                setting,
-                "it looks like a secret, which a file of rules for everybody's answers should not have",
-            );
-        }
-        let path = match scope.location {
-            Some(location) if location.kind == Kind::App => return Finding::dropped(setting, advice(&lower)),
-            Some(location) if location.kind == Kind::Files && !location.choices.is_empty() => {
-                location.url.as_ref().map_or_else(|| "/*".to_owned(), |url| format!("{url}/*"))
-            }
-            Some(location) if location.kind == Kind::Files && lower == "cache-control" => "/*".to_owned(),
-            Some(_) => return Finding::dropped(setting, advice(&lower)),
-            None => "/*".to_owned(),
-        };
-        if lower == "cache-control" && by_ending(scope) {
-            return Finding::not_needed(setting, BY_NAME);
-        }
-        if lower == "cache-control" {
-            let age = value.split(',').find_map(|part| part.trim().strip_prefix("max-age="));
-            let note = "for names without a content hash; those with one are kept for a year, immutable";
-            return match age {
-                Some(age) => self.kept(setting.clone(), "max-age", age, note),
-                None => Finding::not_needed(
-                    setting,
-                    "files have Cache-Control, by --max-age; names with a content hash are immutable",
-                ),
-            };
-        }
-        if lower == "x-content-type-options" {
-            return Finding::not_needed(setting, "static files have it; Django's SecurityMiddleware sets it on pages");
-        }
-        let ours = [
-            "accept-ranges",
-            "content-encoding",
-            "content-length",
-            "etag",
-            "last-modified",
-            "connection",
-            "date",
-            "location",
-            "set-cookie",
-            "vary",
-        ];
-        if ours.contains(&lower.as_str()) || value.contains('$') || value.contains("{{") {
-            return Finding::dropped(setting, if value.contains('$') { advice(&lower) } else { "the server's own" });
-        }
-        let note = format!("on static files, by the rules in _headers; {}", advice(&lower));
-        let finding = self.kept(setting, "headers-file", "_headers", &note);
-        if finding.status == Status::Kept {
-            let rule = (path, name.clone(), value.clone());
-            if !self.plan.headers.contains(&rule) {
-                self.plan.headers.push(rule);
-            }
-        }
-        finding
-    }
-
     pub(super) fn body_size(&mut self, setting: Setting, scope: &Scope<'_>) -> Finding {
         let zero = setting.value().trim() == "0";
         let size = if zero { "1t".to_owned() } else { setting.value().to_owned() };
@@ -240,54 +175,6 @@ impl Walk<'_> {
             &format!("{prefix}{size}"),
             if zero { "no limit there; 1t is as good" } else { "" },
         )
-    }
-
-    pub(super) fn set_header(&mut self, setting: Setting) -> Finding {
-        let name = setting.values.first().cloned().unwrap_or_default();
-        let value = setting.values.get(1).cloned().unwrap_or_default();
-        let lower = name.to_ascii_lowercase();
-        let is_constant = !value.contains(['$', '{']) && !value.is_empty();
-        match lower.as_str() {
-            "upgrade" => Finding::dropped(
-                setting,
-                "WSGI has no websockets: what speaks them is another program, which the ingress routes to",
-            ),
-            "host" | "connection" | "x-real-ip" | "accept-encoding" | "proxy" | "content-length" => {
-                Finding::not_needed(
-                    setting,
-                    if lower == "x-real-ip" {
-                        "the client's address is REMOTE_ADDR"
-                    } else {
-                        "the application gets what the client sent"
-                    },
-                )
-            }
-            "x-forwarded-proto" | "x-forwarded-ssl" | "x-scheme" | "x-forwarded-protocol" | "x-url-scheme" => {
-                if is_constant || value.starts_with("$http_") || value.contains("forwarded") {
-                    self.plan.has_front = true;
-                }
-                Finding::not_needed(
-                    setting,
-                    "wsgi.url_scheme is what a trusted proxy says (--forwarded-allow-ips); Django's is_secure() follows it",
-                )
-            }
-            "x-script-name" | "script_name" | "x-forwarded-prefix" if is_constant => {
-                self.kept(setting.clone(), "root-path", &value, "SCRIPT_NAME")
-            }
-            "x-request-id" | "x-correlation-id" => Finding::not_needed(
-                setting,
-                "each request has an id: monopod.request_id in environ, and in the log (docs/logging.md)",
-            ),
-            _ if lower.starts_with("x-forwarded-") || lower == "forwarded" => Finding::not_needed(
-                setting,
-                "REMOTE_ADDR, HTTP_HOST and SERVER_PORT are what a trusted proxy says (--forwarded-allow-ips)",
-            ),
-            _ if UWSGI_PARAMS.contains(&name.as_str()) => Finding::not_needed(setting, "a part of environ"),
-            _ => Finding::dropped(
-                setting,
-                "requests are not rewritten: the ingress or the application's middleware sets it",
-            ),
-        }
     }
 
     pub(super) fn returned(setting: Setting, scope: &Scope<'_>) -> Finding {
@@ -368,45 +255,6 @@ impl Walk<'_> {
 }
 
 /// Whether the location is about files of some ending, wherever they lie.
-fn by_ending(scope: &Scope<'_>) -> bool {
+pub(super) fn by_ending(scope: &Scope<'_>) -> bool {
     scope.location.is_some_and(|location| location.kind == Kind::Files && location.choices.is_empty())
 }
-
-/// Who sets a header on the application's pages.
-fn advice(name: &str) -> &'static str {
-    match name {
-        "x-frame-options" => "on pages Django's XFrameOptionsMiddleware, or Flask's after_request",
-        "strict-transport-security" => "on pages Django's SECURE_HSTS_SECONDS, or who ends TLS",
-        "referrer-policy" => "on pages Django's SECURE_REFERRER_POLICY, or Flask's after_request",
-        "cross-origin-opener-policy" => "on pages Django's SECURE_CROSS_ORIGIN_OPENER_POLICY",
-        "content-security-policy" => "on pages django-csp, Flask-Talisman or a middleware",
-        "access-control-allow-origin"
-        | "access-control-allow-methods"
-        | "access-control-allow-headers"
-        | "access-control-allow-credentials" => "on pages django-cors-headers or Flask-CORS",
-        "cache-control" | "pragma" | "expires" => "the application says Cache-Control for its own pages",
-        _ => "on pages a middleware, or Flask's after_request",
-    }
-}
-
-const UWSGI_PARAMS: &[&str] = &[
-    "QUERY_STRING",
-    "REQUEST_METHOD",
-    "CONTENT_TYPE",
-    "CONTENT_LENGTH",
-    "REQUEST_URI",
-    "PATH_INFO",
-    "DOCUMENT_ROOT",
-    "SERVER_PROTOCOL",
-    "REQUEST_SCHEME",
-    "HTTPS",
-    "REMOTE_ADDR",
-    "REMOTE_PORT",
-    "SERVER_PORT",
-    "SERVER_NAME",
-    "UWSGI_SCHEME",
-    "HTTP_HOST",
-    "HTTP_X_FORWARDED_FOR",
-    "HTTP_X_FORWARDED_PROTO",
-    "HTTP_X_REAL_IP",
-];

@@ -5,6 +5,7 @@
 
 mod access_log;
 mod guard;
+mod headers;
 mod lines;
 pub(super) mod location;
 mod parse;
@@ -226,6 +227,31 @@ impl Walk<'_> {
         Finding { setting, status: location.status, becomes, note: location.note.clone() }
     }
 
+    /// What the place alone decides, whatever the directive is set to; gives the setting back where it does not.
+    fn elsewhere(
+        directive: &Directive,
+        rule: &rules::Rule,
+        setting: Setting,
+        scope: &Scope<'_>,
+    ) -> Result<Finding, Setting> {
+        let has_variable = setting.values.iter().any(|value| value.contains("${") || value.contains("{{"));
+        if let (rules::Becomes::Option(key, _), true) = (rule.becomes, has_variable) {
+            return Ok(Finding::unknown(setting, format!("it has a variable: write --{key} with what it stands for")));
+        }
+        if directive.name == "deny" && scope.location.is_some_and(|location| location.note == location::HIDDEN) {
+            return Ok(Finding::not_needed(setting, location::HIDDEN));
+        }
+        if let (rules::Becomes::Option(key, _), Some(location)) = (rule.becomes, scope.location)
+            && location.prefix.as_deref() != Some("")
+        {
+            return Ok(Finding::dropped(
+                setting,
+                format!("--{key} is one for all paths, not of {} alone", location.label),
+            ));
+        }
+        Err(setting)
+    }
+
     fn leaf(&mut self, directive: &Directive, setting: Setting, scope: &Scope<'_>) -> Finding {
         if scope.in_if {
             return Finding::dropped(setting, Self::in_condition(directive));
@@ -240,18 +266,10 @@ impl Walk<'_> {
             return Finding::unknown(setting, "explain does not know this directive");
         };
         let is_simple = !matches!(rule.becomes, rules::Becomes::Own(..));
-        let has_variable = setting.values.iter().any(|value| value.contains("${") || value.contains("{{"));
-        if let (rules::Becomes::Option(key, _), true) = (rule.becomes, has_variable) {
-            return Finding::unknown(setting, format!("it has a variable: write --{key} with what it stands for"));
-        }
-        if directive.name == "deny" && scope.location.is_some_and(|location| location.note == location::HIDDEN) {
-            return Finding::not_needed(setting, location::HIDDEN);
-        }
-        if let (rules::Becomes::Option(key, _), Some(location)) = (rule.becomes, scope.location)
-            && location.prefix.as_deref() != Some("")
-        {
-            return Finding::dropped(setting, format!("--{key} is one for all paths, not of {} alone", location.label));
-        }
+        let setting = match Self::elsewhere(directive, rule, setting, scope) {
+            Ok(finding) => return finding,
+            Err(setting) => setting,
+        };
         if is_simple {
             // `keepalive_timeout 65 60`: the second is a header's, and not sent here.
             let setting = match rule.becomes {
