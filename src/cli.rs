@@ -358,8 +358,8 @@ mod tests {
                 &["explain"],
                 "explain wants files, such as gunicorn.conf.py and nginx.conf, or a command after `--`, such as `-- gunicorn app:app`.",
             ),
-            (&["explain", "a", "--from", "apache"], "--from wants gunicorn, uwsgi, granian or nginx, not `apache`."),
-            (&["explain", "a", "--format", "yaml"], "--format wants command, toml or json, not `yaml`."),
+            (&["explain", "a", "--from", "apache"], "--from wants one of gunicorn, uwsgi, granian, nginx, not `apache`."),
+            (&["explain", "a", "--format", "yaml"], "--format wants one of command, toml, json, not `yaml`."),
         ] {
             assert_eq!(gist(words), format!("64: {expected}"), "{words:?}");
         }

@@ -640,7 +640,7 @@ mod tests {
             ("--threads x", "GUNICORN_CMD_ARGS: --threads wants a whole number from 1 to 512, not `x`."),
             ("--bind 'a", "GUNICORN_CMD_ARGS has a quote that is not closed."),
             ("-k gevent", "GUNICORN_CMD_ARGS: --worker-class wants `sync` or `gthread`, not `gevent`: "),
-            ("--limit-request-line 0", "GUNICORN_CMD_ARGS: --limit-request-line wants a size from 256 to 1m"),
+            ("--limit-request-line 9", "GUNICORN_CMD_ARGS: --limit-request-line wants a size from 256 to 1m"),
             ("-D", "GUNICORN_CMD_ARGS: -D is not an option of monopod: it runs in the foreground"),
             ("--config a.toml", "GUNICORN_CMD_ARGS: --config cannot be given here: "),
             ("--check-config", "GUNICORN_CMD_ARGS: --check-config cannot be given here: "),
@@ -669,13 +669,14 @@ mod tests {
                 "--error-logfile=-",
                 "--preload",
             ],
-            &[("GUNICORN_CMD_ARGS", "--limit-request-field_size 8190 --limit-request-line 300")],
+            &[("GUNICORN_CMD_ARGS", "--limit-request-field_size 0 --limit-request-line 300")],
         )
         .unwrap();
         for (option, expected) in [
             ("max-request-line", "4094 (flag)"),
             ("max-headers", "50 (flag)"),
-            ("max-header-size", "8190 (env GUNICORN_CMD_ARGS)"),
+            // No limit at all in gunicorn.
+            ("max-header-size", "1m (env GUNICORN_CMD_ARGS)"),
             ("access-log", "true (flag)"),
         ] {
             assert_eq!(shown(&resolved, option), expected);

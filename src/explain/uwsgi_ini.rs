@@ -185,3 +185,19 @@ pub fn refuse_others(name: &str, text: &str) -> Result<(), String> {
     };
     Err(format!("{name} has no [uwsgi] section but {first}: {instead}"))
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn files_of_other_programs_are_refused() {
+        for (text, expected) in [
+            ("[uwsgi]\nhttp = :80\n", ""),
+            ("http = :80\n", ""),
+            ("[app:main]\nuse = egg:x\n[server:main]\nuse = egg:waitress\n", "[server:main]"),
+            ("[supervisord]\nnodaemon = true\n", "[supervisord]"),
+        ] {
+            let refused = super::refuse_others("x.ini", text).err().unwrap_or_default();
+            assert!(refused.contains(expected) && refused.is_empty() == expected.is_empty(), "{text}: {refused}");
+        }
+    }
+}
