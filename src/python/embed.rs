@@ -2,15 +2,16 @@
 //! CPython's C API has no safe face.
 //!
 //! PyConfig's `executable` is set to that python, so CPython's own path search finds `pyvenv.cfg`, `sys.prefix`
-//! and site-packages (PEP 587, PEP 405). Signal handlers stay ours. The wheel never comes here.
+//! and site-packages (PEP 587, PEP 405). Signal handlers stay ours. The wheel never starts one.
 
 use std::ffi::{CStr, CString};
+use std::hint::black_box;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyIterator, PyString};
 
 use crate::config::error::StartError;
 
@@ -69,6 +70,71 @@ pub fn set_async_exception(_: Python<'_>, ident: u64, exception: Option<&Bound<'
     unsafe {
         ffi::PyThreadState_SetAsyncExc(ident.cast_signed(), exception);
     }
+}
+
+/// Before 3.14 CPython ends a thread that comes for the GIL while the interpreter is finalised by `pthread_exit`, which
+/// unwinds its stack; in frames of Rust that is the process's end by SIGABRT. With this on the stack the thread stays where
+/// it is, as in 3.14, without the GIL, until the process has ended.
+struct Stay {
+    is_needed: bool,
+}
+
+impl Drop for Stay {
+    fn drop(&mut self) {
+        if self.is_needed {
+            loop {
+                std::thread::park();
+            }
+        }
+    }
+}
+
+type Vectorcall = unsafe extern "C-unwind" fn(
+    *mut ffi::PyObject,
+    *const *mut ffi::PyObject,
+    usize,
+    *mut ffi::PyObject,
+) -> *mut ffi::PyObject;
+type Next = unsafe extern "C-unwind" fn(*mut ffi::PyObject) -> *mut ffi::PyObject;
+
+/// Calls what may not return before the interpreter ends: the application.
+///
+/// # Errors
+/// What it raises.
+#[allow(unsafe_code)]
+pub fn call<'py, const N: usize>(
+    callable: &Bound<'py, PyAny>,
+    args: [&Bound<'py, PyAny>; N],
+) -> PyResult<Bound<'py, PyAny>> {
+    let args = args.map(Bound::as_ptr);
+    let mut stay = Stay { is_needed: true };
+    // SAFETY: the ABIs differ in that this one may unwind, which pyo3 says of none of CPython's functions; hidden, as the
+    // compiler would go by its declaration again. The caller is attached, as a `Bound` says; callable and arguments live
+    // through the call, which borrows them; no keyword is named.
+    let result = unsafe {
+        let vectorcall: unsafe extern "C" fn(_, _, _, _) -> _ = ffi::PyObject_Vectorcall;
+        let vectorcall: Vectorcall = std::mem::transmute(black_box(vectorcall));
+        vectorcall(callable.as_ptr(), args.as_ptr(), N, std::ptr::null_mut())
+    };
+    stay.is_needed = false;
+    // SAFETY: a new reference, or null with an exception set.
+    unsafe { Bound::from_owned_ptr_or_err(callable.py(), result) }
+}
+
+/// The next item, which the application may not have before the interpreter ends.
+#[allow(unsafe_code)]
+pub fn next<'py>(iterator: &Bound<'py, PyIterator>) -> Option<PyResult<Bound<'py, PyAny>>> {
+    let mut stay = Stay { is_needed: true };
+    // SAFETY: as above for the ABIs; the caller is attached; it is an iterator, as its type says.
+    let item = unsafe {
+        let next: unsafe extern "C" fn(_) -> _ = ffi::PyIter_Next;
+        let next: Next = std::mem::transmute(black_box(next));
+        next(iterator.as_ptr())
+    };
+    stay.is_needed = false;
+    // SAFETY: a new reference, or null.
+    let item = unsafe { Bound::from_owned_ptr_or_opt(iterator.py(), item) };
+    item.map(Ok).or_else(|| PyErr::take(iterator.py()).map(Err))
 }
 
 /// A string of as many characters as there are bytes, latin-1: WSGI's "native string" (PEP 3333, "Unicode Issues").

@@ -19,6 +19,7 @@ use super::input::Input;
 use super::reply::{Flow, Resources, Response};
 use super::start_response::{StartResponse, not_bytes};
 use crate::exchange::{Asked, Job, RequestHead};
+use crate::python::embed;
 use crate::python::interrupt::RequestTimeout;
 use crate::python::traceback;
 use crate::semantics::fault::Fault;
@@ -110,7 +111,9 @@ impl Application {
         start_response: &Bound<'_, StartResponse>,
         head: &RequestHead,
     ) -> PyResult<()> {
-        let iterable = self.callable.bind(py).call1((environ, start_response))?;
+        let iterable = embed::call(self.callable.bind(py), [environ.as_any(), start_response.as_any()])?;
+        // The application may have let go of it.
+        drop(environ);
         let sent = send(py, &iterable, start_response.get());
         // PEP 3333: close() is called exactly once, whether or not the body was sent.
         // Lists and tuples have none, and asking costs as much as the rest of the call: before 3.13 by an exception.
@@ -118,7 +121,7 @@ impl Application {
             Ok(())
         } else {
             match iterable.getattr_opt(intern!(py, "close")) {
-                Ok(Some(close)) => close.call0().map(drop),
+                Ok(Some(close)) => embed::call(&close, []).map(drop),
                 Ok(None) => Ok(()),
                 Err(error) => Err(error),
             }
@@ -215,7 +218,8 @@ fn send(py: Python<'_>, iterable: &Bound<'_, PyAny>, start_response: &StartRespo
         response.is_started() && !response.is_committed() && response.room().is_none()
     } && iterable.getattr_opt(intern!(py, "__len__"))?.is_some()
         && iterable.len()? == 1;
-    for chunk in iterable.try_iter()? {
+    let iterator = iterable.try_iter()?;
+    while let Some(chunk) = embed::next(&iterator) {
         let chunk = chunk?;
         let Some(bytes) = as_bytes(&chunk) else { return Err(not_bytes(&chunk)) };
         let mut response = start_response.lock()?;

@@ -67,6 +67,41 @@ def test_a_request_that_hangs_does_not_hold_the_interpreter(tmp_path: Path) -> N
         assert (ended.returncode, ended.stdout) == (0, "hangs\nlast line\n"), ended.stderr
 
 
+@pytest.mark.parametrize("where", ["call", "iteration", "close"])
+def test_a_thread_that_is_left_behind_does_not_crash_the_interpreter(tmp_path: Path, where: str) -> None:
+    code = f"""
+        def hang():
+            started.set()
+            while True:
+                try:
+                    time.sleep(0.001)
+                # Also what interrupts a request.
+                except BaseException:
+                    pass
+
+        class Body:
+            def __iter__(self):
+                return self
+            def __next__(self):
+                hang() if {where!r} == "iteration" else None
+                raise StopIteration
+            def close(self):
+                hang()
+
+        def hanging(environ, start_response):
+            hang() if {where!r} == "call" else start_response("200 OK", [])
+            return Body()
+
+        server = monopod.Server(hanging).start()
+        for _ in range(3):
+            threading.Thread(target=get, args=("/",), daemon=True).start()
+        started.wait()
+        print("last line")
+    """
+    ended = run("-c", program(code), cwd=tmp_path, timeout=30)
+    assert (ended.returncode, ended.stdout) == (0, "last line\n"), ended.stderr
+
+
 def test_an_exception_ends_the_program_and_not_the_server_its_traceback(tmp_path: Path) -> None:
     code = """
         with monopod.Server(app) as server:
