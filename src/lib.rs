@@ -42,7 +42,7 @@ pub(crate) use python::fork::split_off_init;
 pub use python::load::no_application;
 pub use server::drain::Ended;
 use server::healthcheck::Health;
-pub use server::held::{Address, Refusal, Running, keeps_a_server};
+pub use server::held::{Address, Refusal, Running, STOP, keeps_a_server};
 pub use static_files::{CompressError, CompressReport, Mode, compress};
 use telemetry::progress::Bar;
 

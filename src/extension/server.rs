@@ -16,7 +16,7 @@ use pyo3::{PyTraverseError, intern};
 use toml::{Table, Value};
 
 use crate::keywords::{self, Misused};
-use crate::{Address, Ended, Refusal, Resolved, Running, guest, keeps_a_server, no_application};
+use crate::{Address, Ended, Refusal, Resolved, Running, STOP, guest, keeps_a_server, no_application};
 
 /// What requests may take while a developer waits for the reloader.
 const AT_RELOAD: Duration = Duration::from_millis(200);
@@ -139,7 +139,7 @@ impl Server {
             Some(seconds) => Some(Duration::try_from_secs_f64(seconds).map_or(LONGEST, |within| within.min(LONGEST))),
             None => None,
         };
-        self.ask("stop", within);
+        self.ask(STOP, within);
         self.wait(py)
     }
 

@@ -6,7 +6,7 @@
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -56,6 +56,9 @@ pub fn keeps_a_server() -> bool {
     KEEPS.get()
 }
 
+/// What [`Running::ask`] is told by a program that stops it; other names stand for signals.
+pub const STOP: &str = "stop";
+
 /// Why a server did not start.
 #[derive(Debug)]
 pub enum Refusal {
@@ -85,6 +88,7 @@ impl From<PyErr> for Refusal {
 /// A server that was started. Dropped, it stops by itself, and nobody waits for it.
 pub struct Running {
     asks: Sender<Ask>,
+    is_asked: AtomicBool,
     end: Arc<End>,
     seats: Arc<Seats>,
     /// What it listens on.
@@ -185,7 +189,15 @@ impl Running {
         let up = Mutex::new(up);
         let up = py.detach(|| up.lock().recv());
         match up {
-            Ok(Ok(())) => Ok(Self { asks, end, seats, addresses, admin_addresses, process: std::process::id() }),
+            Ok(Ok(())) => Ok(Self {
+                asks,
+                is_asked: AtomicBool::new(false),
+                end,
+                seats,
+                addresses,
+                admin_addresses,
+                process: std::process::id(),
+            }),
             Ok(Err(error)) => Err(error.into()),
             Err(mpsc::RecvError) => {
                 forget(py, &registered);
@@ -204,7 +216,9 @@ impl Running {
 
     /// Asks it to stop; does not wait.
     pub fn ask(&self, name: &'static str, within: Option<Duration>) {
-        if self.is_here() {
+        // Whoever waits for the end as well, and is in no hurry, does not hurry the others.
+        let is_second = self.is_asked.swap(true, Ordering::Relaxed);
+        if self.is_here() && !(is_second && name == STOP && within.is_none()) {
             // Nobody takes it at the end, and one more of many says nothing.
             let _ = self.asks.try_send(Ask { name, within });
         }
