@@ -4,6 +4,7 @@
 //! they act as if they had been there from the start. Files are those of a mounted Secret or ConfigMap: the name is the
 //! variable, the content the value. Values are secrets: no `Debug`, sentence or note here shows one.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::File;
@@ -53,14 +54,19 @@ fn is_name(name: &str) -> bool {
 
 /// The variables that the operator gives to the application, one for each name, in the order of their names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Variables(Vec<Variable>);
+pub struct Variables {
+    all: Vec<Variable>,
+    /// The names of those from `--env-dir`, which are mounted secrets as a rule.
+    from_dirs: BTreeSet<String>,
+}
 
 impl Variables {
     /// Takes one; of two with the same name the later counts.
     pub fn set(&mut self, variable: Variable) {
-        match self.0.binary_search_by(|known| known.name.cmp(&variable.name)) {
-            Ok(at) => self.0[at] = variable,
-            Err(at) => self.0.insert(at, variable),
+        self.from_dirs.remove(&variable.name);
+        match self.all.binary_search_by(|known| known.name.cmp(&variable.name)) {
+            Ok(at) => self.all[at] = variable,
+            Err(at) => self.all.insert(at, variable),
         }
     }
 
@@ -72,7 +78,13 @@ impl Variables {
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Variable> {
-        self.0.iter()
+        self.all.iter()
+    }
+
+    /// Whether it came from a file of `--env-dir`.
+    #[must_use]
+    pub fn is_from_dir(&self, name: &str) -> bool {
+        self.from_dirs.contains(name)
     }
 
     /// Their names, for people to read.
@@ -102,7 +114,10 @@ impl Variables {
         for (path, value) in files.iter().zip(values) {
             match (path.file_name().and_then(OsStr::to_str).filter(|name| is_name(name)), value) {
                 (_, Content::NoFile) => {}
-                (Some(name), Content::Text(value)) => self.set(Variable { name: name.to_owned(), value }),
+                (Some(name), Content::Text(value)) => {
+                    self.set(Variable { name: name.to_owned(), value });
+                    self.from_dirs.insert(name.to_owned());
+                }
                 (None, _) => left_out.push(path.file_name().unwrap_or_default().to_string_lossy().into_owned()),
             }
         }

@@ -61,7 +61,11 @@ impl Answers {
     ///
     /// # Errors
     /// No descriptor is to be had.
-    pub fn open(listeners: &[Listener], current: &watch::Receiver<Current>, root: &Arc<PathBuf>) -> io::Result<Self> {
+    pub fn open<'a>(
+        listeners: impl IntoIterator<Item = &'a Listener>,
+        current: &watch::Receiver<Current>,
+        root: &Arc<PathBuf>,
+    ) -> io::Result<Self> {
         let permits = Permits::new(CONNECTIONS);
         let (stop, stopped) = watch::channel(());
         let mut loops = JoinSet::new();

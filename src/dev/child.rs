@@ -47,11 +47,11 @@ pub enum News {
 }
 
 impl Child {
-    /// Starts it in `dir`, where the supervisor was started, with these listening sockets. Call within the runtime.
+    /// Starts it in `dir`, where the supervisor was started, with these listening sockets, and those of the admin port. Call within the runtime.
     ///
     /// # Errors
     /// No process is to be had.
-    pub fn start(line: &CommandLine, dir: &Path, listeners: &[i32]) -> io::Result<Self> {
+    pub fn start(line: &CommandLine, dir: &Path, listeners: &[i32], admin: &[i32]) -> io::Result<Self> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let own = theirs.as_raw_fd();
@@ -59,8 +59,8 @@ impl Child {
         if let Some((name, arguments)) = line.words.split_first() {
             command.arg0(name).args(arguments);
         }
-        command.current_dir(dir).env(DEV_LINK, Link::variable(own, listeners));
-        bequeath(&mut command, [&[own], listeners].concat());
+        command.current_dir(dir).env(DEV_LINK, Link::variable(own, listeners, admin));
+        bequeath(&mut command, [&[own], listeners, admin].concat());
         let began = Instant::now();
         let process = process::Command::from(command).spawn()?;
         drop(theirs);

@@ -4,7 +4,7 @@
 //! lose, every touch of a Python file of the project is one.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -12,6 +12,9 @@ use std::time::SystemTime;
 use glob::Pattern;
 
 use super::ignored::{is_ignored_directory, is_ignored_file, is_likely_template};
+
+/// A larger module outside of the project is data.
+const LARGEST_HASHED: u64 = 1024 * 1024;
 
 /// What a file was when it was looked at last; `None`: not there.
 type State = Option<Content>;
@@ -45,8 +48,12 @@ pub struct Interest {
     template_dirs: Vec<PathBuf>,
     extra: Vec<Pattern>,
     states: HashMap<PathBuf, State>,
+    /// What was in files that changed.
+    origins: HashMap<PathBuf, State>,
     /// Modules of the project that changed under an application which may have imported them by now.
     doubtful: HashSet<PathBuf>,
+    /// Where a module was looked for that is not there.
+    search_dirs: HashSet<PathBuf>,
 }
 
 impl Interest {
@@ -61,7 +68,9 @@ impl Interest {
             template_dirs: Vec::new(),
             extra: extra.iter().filter_map(pattern).collect(),
             states: HashMap::new(),
+            origins: HashMap::new(),
             doubtful: HashSet::new(),
+            search_dirs: HashSet::new(),
         };
         for file in settings {
             interest.learn(&file);
@@ -70,22 +79,28 @@ impl Interest {
         interest
     }
 
-    /// The application consists of these files as well, which it read after `since`. True: one was changed after that.
-    pub fn add_files(&mut self, files: Vec<PathBuf>, since: SystemTime) -> bool {
-        let mut is_late = false;
+    /// The application consists of these files as well, which it read after `since`. One that was changed after that.
+    pub fn add_files(&mut self, files: Vec<PathBuf>, since: SystemTime) -> Option<PathBuf> {
+        let mut late = None;
         for file in files {
             let of_package = file.file_stem().is_some_and(|stem| stem == "__init__");
             let named = if of_package { file.parent().and_then(Path::file_name) } else { file.file_stem() };
             self.names.extend(named.map(ToOwned::to_owned));
+            let mut is_late = false;
             if self.doubtful.remove(&file) {
-                is_late |= self.is_other(&file);
+                is_late = self.is_other(&file);
             } else if !self.states.contains_key(&file) {
                 self.learn(&file);
-                is_late |= std::fs::metadata(&file).and_then(|found| found.modified()).is_ok_and(|time| time > since);
+                // What is new elsewhere was written by the import: a compiled template, a generated client.
+                is_late = self.is_of_project(&file) && is_younger(&file, since);
+            }
+            if is_late {
+                self.origins.entry(file.clone()).or_insert(None);
+                late.get_or_insert_with(|| file.clone());
             }
             self.files.insert(file);
         }
-        is_late
+        late
     }
 
     /// An application begins to read what there is now.
@@ -93,6 +108,34 @@ impl Interest {
         for path in std::mem::take(&mut self.doubtful) {
             self.learn(&path);
         }
+    }
+
+    /// What is still another than it was when this was asked last. A file that is written anew is empty for a moment.
+    pub fn settled_as_other(&mut self) -> Vec<PathBuf> {
+        let origins = std::mem::take(&mut self.origins);
+        let mut others = Vec::new();
+        for (path, before) in origins {
+            self.learn(&path);
+            if self.states.get(&path) != Some(&before) {
+                others.push(path);
+            }
+        }
+        others.sort_unstable();
+        others
+    }
+
+    /// A module was not found in these directories. One that has got something since that time.
+    pub fn set_search_dirs(&mut self, dirs: Vec<PathBuf>, since: SystemTime) -> Option<PathBuf> {
+        // What happens in the project is known in detail, and much of it is the application's own doing.
+        self.search_dirs =
+            dirs.into_iter().filter(|dir| !dir.starts_with(&self.root) || self.is_below_ignored(dir)).collect();
+        self.search_dirs.iter().find(|dir| is_younger(dir, since)).cloned()
+    }
+
+    /// Whether it is a module that changed under an application which may have imported it.
+    #[must_use]
+    pub fn is_doubtful(&self, path: &Path) -> bool {
+        self.doubtful.contains(path)
     }
 
     /// Its templates are in these directories.
@@ -117,7 +160,13 @@ impl Interest {
         if self.has(path) {
             return self.is_other(path) || stage == Stage::Down && path.exists();
         }
-        if is_ignored_file(path) || self.is_in_ignored(path) {
+        if is_ignored_file(path) {
+            return false;
+        }
+        if stage == Stage::Down && path.parent().is_some_and(|dir| self.search_dirs.contains(dir)) {
+            return !path.ends_with("__pycache__");
+        }
+        if self.is_in_ignored(path) {
             return false;
         }
         let is_python = path.extension().is_some_and(|extension| extension == "py");
@@ -136,6 +185,10 @@ impl Interest {
                     true
                 }
             };
+        }
+        // Any other file may be what a failed import has read.
+        if stage == Stage::Down && path.starts_with(&self.root) && path.is_file() {
+            return true;
         }
         // A directory that was renamed or removed takes its files along.
         let below = (Bound::Excluded(path), Bound::Unbounded);
@@ -187,9 +240,13 @@ impl Interest {
     fn is_other(&mut self, path: &Path) -> bool {
         let now = self.look(path);
         match self.states.insert(path.to_owned(), now.clone()) {
-            Some(before) => before != now,
+            Some(before) if before == now => false,
             // Nobody has seen it before.
-            None => now.is_some(),
+            None if now.is_none() => false,
+            before => {
+                self.origins.entry(path.to_owned()).or_insert(before.flatten());
+                true
+            }
         }
     }
 
@@ -230,13 +287,38 @@ impl Interest {
             .any(is_ignored_directory)
     }
 
+    fn is_of_project(&self, path: &Path) -> bool {
+        path.starts_with(&self.root) && !self.is_in_ignored(path)
+    }
+
+    /// The same of a directory itself.
+    fn is_below_ignored(&self, dir: &Path) -> bool {
+        self.is_in_ignored(&dir.join("x"))
+    }
+
     fn look(&self, path: &Path) -> State {
         let found = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
-        if path.starts_with(&self.root) && !self.is_in_ignored(path) {
+        if self.is_of_project(path) || is_somebodys_module(path, found.len()) {
             return std::fs::read(path).ok().map(|bytes| Content::Hash(blake3::hash(&bytes)));
         }
         Some(Content::Stamp(found.modified().unwrap_or(SystemTime::UNIX_EPOCH), found.len()))
     }
+}
+
+/// Whether it is a module that is no library's: one that is worked on elsewhere, or generated by each import.
+fn is_somebodys_module(path: &Path, size: u64) -> bool {
+    let of_library = |part: &OsStr| {
+        part == "site-packages"
+            || part == "dist-packages"
+            || part.to_str().is_some_and(|part| part.starts_with("python3"))
+    };
+    path.extension().is_some_and(|extension| extension == "py")
+        && size <= LARGEST_HASHED
+        && !path.iter().any(of_library)
+}
+
+fn is_younger(path: &Path, than: SystemTime) -> bool {
+    std::fs::metadata(path).and_then(|found| found.modified()).is_ok_and(|time| time > than)
 }
 
 /// The path up to the first part that has a wildcard.
@@ -247,6 +329,8 @@ fn fixed_part(pattern: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const AGE: std::time::Duration = std::time::Duration::from_secs(60);
 
     struct Project {
         dir: tempfile::TempDir,
@@ -362,8 +446,8 @@ mod tests {
         let other = project.dir.path().join("other.py");
         project.interest.learn(&other);
         assert!(!project.put("other.py", "2"), "nobody has it");
-        assert!(project.interest.add_files(vec![other.clone()], SystemTime::now()));
-        assert!(!project.interest.add_files(vec![other], SystemTime::now()));
+        assert_eq!(project.interest.add_files(vec![other.clone()], SystemTime::now()), Some(other.clone()));
+        assert_eq!(project.interest.add_files(vec![other], SystemTime::now()), None);
         assert!(project.put("other.py", "3"));
     }
 
@@ -372,7 +456,49 @@ mod tests {
         let mut project = Project::new();
         let file = project.dir.path().join("late.py");
         put(&file, "1");
-        assert!(project.interest.add_files(vec![file], SystemTime::UNIX_EPOCH));
+        assert_eq!(project.interest.add_files(vec![file.clone()], SystemTime::UNIX_EPOCH), Some(file));
+    }
+
+    #[test]
+    fn a_file_that_is_empty_while_it_is_written_is_no_change() {
+        let mut project = Project::new();
+        assert!(project.put("app.py", ""));
+        put(&project.dir.path().join("app.py"), "1");
+        assert!(project.interest.settled_as_other().is_empty());
+        assert!(project.put("app.py", "2"));
+        assert_eq!(project.interest.settled_as_other().len(), 1);
+        assert!(project.interest.settled_as_other().is_empty(), "once");
+    }
+
+    #[test]
+    fn what_each_import_generates_elsewhere_is_told_when_it_says_something_else() {
+        let mut project = Project::new();
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("generated.py");
+        put(&file, "1");
+        assert_eq!(project.interest.add_files(vec![file.clone()], SystemTime::UNIX_EPOCH), None, "new each time");
+        std::fs::remove_file(&file).unwrap();
+        put(&file, "1");
+        assert!(!project.interest.is_changed(&file, Stage::Starting), "written anew");
+        put(&file, "2");
+        assert!(project.interest.is_changed(&file, Stage::Starting));
+    }
+
+    #[test]
+    fn without_an_application_any_file_of_the_project_counts_and_what_is_installed() {
+        let mut project = Project::new();
+        put(&project.dir.path().join("config.json"), "{}");
+        assert!(!project.is_changed("config.json", Stage::Up));
+        assert!(project.is_changed("config.json", Stage::Down));
+        assert!(!project.is_changed("config.json~", Stage::Down));
+        let packages = project.dir.path().join(".venv/lib/python3/site-packages");
+        std::fs::create_dir_all(packages.join("flask")).unwrap();
+        assert!(!project.is_changed(".venv/lib/python3/site-packages/flask", Stage::Down));
+        let dirs = vec![packages.clone(), project.dir.path().to_owned()];
+        assert_eq!(project.interest.set_search_dirs(dirs.clone(), SystemTime::now() + AGE), None);
+        assert!(project.is_changed(".venv/lib/python3/site-packages/flask", Stage::Down));
+        assert!(!project.is_changed(".venv/lib/python3/site-packages/flask", Stage::Up));
+        assert_eq!(project.interest.set_search_dirs(dirs, SystemTime::UNIX_EPOCH), Some(packages));
     }
 
     #[test]

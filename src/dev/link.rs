@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,6 +30,8 @@ pub enum Message {
     Hello,
     /// The application consists of these files, besides those told before.
     Files(Vec<PathBuf>),
+    /// A module was not found in these directories.
+    SearchPath(Vec<PathBuf>),
     /// Its templates are in these directories.
     Templates(Vec<PathBuf>),
     /// Requests are answered.
@@ -56,6 +58,7 @@ pub struct Link {
     /// Lines are not to be mixed.
     writing: Arc<Mutex<()>>,
     listeners: Vec<i32>,
+    admin: Vec<i32>,
     has_failed: Arc<AtomicBool>,
 }
 
@@ -66,29 +69,47 @@ impl Link {
     /// That the descriptors are not there.
     pub fn inherited(env: &dyn Fn(&str) -> Option<OsString>) -> io::Result<Option<Self>> {
         let Some(text) = env(DEV_LINK) else { return Ok(None) };
-        let numbers = text.to_string_lossy().split(',').map(str::parse::<i32>).collect::<Result<Vec<_>, _>>();
-        let numbers = numbers.map_err(|_| io::ErrorKind::InvalidInput)?;
+        let text = text.to_string_lossy();
+        let (text, admin) = text.split_once(';').unwrap_or((&text, ""));
+        let numbers = |text: &str| -> io::Result<Vec<i32>> {
+            let words = text.split(',').filter(|word| !word.is_empty());
+            words.map(|word| word.parse().map_err(|_| io::ErrorKind::InvalidInput.into())).collect()
+        };
+        let (numbers, admin) = (numbers(text)?, numbers(admin)?);
         let Some((own, listeners)) = numbers.split_first() else { return Err(io::ErrorKind::InvalidInput.into()) };
         // Whatever the application starts shall have none of them.
-        for number in &numbers {
+        for number in numbers.iter().chain(&admin) {
             fd::close_on_exec(*number)?;
         }
         let stream = Arc::new(UnixStream::from(OwnedFd::from(fd::duplicate(*own)?)));
         fd::close(*own)?;
         let (writing, has_failed) = (Arc::default(), Arc::default());
-        Ok(Some(Self { stream, writing, listeners: listeners.to_vec(), has_failed }))
+        Ok(Some(Self { stream, writing, listeners: listeners.to_vec(), admin, has_failed }))
     }
 
     /// The variable's value for a child that inherits these descriptors.
     #[must_use]
-    pub fn variable(own: i32, listeners: &[i32]) -> String {
-        [&[own], listeners].concat().iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+    pub fn variable(own: i32, listeners: &[i32], admin: &[i32]) -> String {
+        let shown = |numbers: &[i32]| numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        format!("{};{}", shown(&[&[own], listeners].concat()), shown(admin))
     }
 
     /// Where the child listens: on what the supervisor has bound.
     #[must_use]
     pub fn binds(&self) -> Vec<Bind> {
         self.listeners.iter().copied().map(Bind::Fd).collect()
+    }
+
+    /// The same for the admin port.
+    #[must_use]
+    pub fn admin_binds(&self) -> Vec<Bind> {
+        self.admin.iter().copied().map(Bind::Fd).collect()
+    }
+
+    /// All that was inherited, by number.
+    #[must_use]
+    pub fn inherited_numbers(&self) -> Vec<i32> {
+        [&[self.stream.as_raw_fd()], self.listeners.as_slice(), &self.admin].concat()
     }
 
     /// Tells the supervisor that there will be no application, unless it was told already, with more.

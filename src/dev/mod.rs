@@ -6,14 +6,17 @@
 
 mod answer;
 mod browser;
+mod bytecode;
 mod child;
 pub mod greeting;
 mod ignored;
 mod interest;
 pub mod link;
+mod own_writes;
 mod page;
 mod ports;
-mod secrets;
+mod secret_literals;
+pub mod secrets;
 mod supervisor;
 pub mod terminal;
 mod watch;
@@ -27,6 +30,8 @@ pub use child::CommandLine;
 
 use crate::config::Resolved;
 use crate::config::error::StartError;
+use crate::net::listen;
+use bytecode::Bytecode;
 use interest::Interest;
 use supervisor::Supervisor;
 use terminal::Terminal;
@@ -54,6 +59,9 @@ pub fn supervise(
     let gone = |error: io::Error| StartError::config(format!("the working directory is gone ({error}): set --chdir"));
     let root = Arc::new(std::env::current_dir().map_err(gone)?);
     let listeners = ports::bind_all(&settings.serve, given.words)?;
+    // By the supervisor, too: an old process still has its own while it ends.
+    let admin = settings.serve.admin_bind.0.as_ref();
+    let admin = admin.map_or(Ok(Vec::new()), |bind| listen::bind(bind, "--admin-bind", settings.serve.backlog))?;
     let files = settings_files(&root, resolved);
     let extra = settings.dev.as_ref().map_or(&[][..], |dev| &dev.extra_files);
     let interest = Interest::new(&root, files, extra);
@@ -62,11 +70,11 @@ pub fn supervise(
             "the supervisor cannot go on ({error}): raise the limits of processes and open files"
         ))
     };
-    let (watch, changes) = watch::start(interest).map_err(unavailable)?;
+    let (watch, changes) = watch::start(interest, Bytecode::found(env)).map_err(unavailable)?;
     let terminal = Terminal::found(env);
     let browser = env("BROWSER").and_then(|value| value.into_string().ok());
     let Given { line, dir, .. } = given;
-    let supervisor = Supervisor { settings, line, dir, root, listeners, watch, changes, terminal, browser };
+    let supervisor = Supervisor { settings, line, dir, root, listeners, admin, watch, changes, terminal, browser };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unavailable)?;
     runtime.block_on(supervisor.run()).map_err(unavailable)
 }

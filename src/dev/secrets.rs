@@ -1,15 +1,23 @@
-//! Keeps secrets off the error page: values that were given to the application by variables, and string literals that are
-//! assigned to names like `SECRET_KEY` in the lines of source that the page shows.
+//! Keeps secrets off the error page: values of variables that are named like one or come from `--env-dir`, passwords in
+//! URLs, and string literals that are assigned to names like `SECRET_KEY` in the lines of source that the page shows.
 //!
-//! The terminal has all of it, as Python prints it; the page may be on a projector.
+//! What else variables say stays, as it may be the very reason of the failure. The terminal has all of it, as Python
+//! prints it; the page may be on a projector.
 
+use std::ffi::OsString;
+
+use super::secret_literals::Reading;
 use crate::config::Variables;
-use crate::python::failure::Failure;
+use crate::python::failure::{Failure, Frame};
 
 /// What stands in place of a secret.
-const MASK: &str = "••••••";
+pub const MASK: &str = "••••••";
 /// A shorter value is in too many words.
-const SHORTEST: usize = 6;
+const SHORTEST: usize = 4;
+/// The same where nothing but its place speaks for a secret.
+const SHORTEST_UNNAMED: usize = 6;
+/// A line of a longer secret, and a user's name in a URL that is more than a name.
+const LONG: usize = 16;
 /// Parts of names, as in Django's debug page.
 const NAMES: [&str; 11] = [
     "secret",
@@ -24,144 +32,207 @@ const NAMES: [&str; 11] = [
     "credential",
     "signature",
 ];
+/// Words in names of variables.
+const WORDS: [&str; 7] = ["key", "dsn", "salt", "auth", "pwd", "pass", "pw"];
+/// Last words of names of variables that say where something is.
+const PLACES: [&str; 4] = ["file", "path", "dir", "sock"];
+/// Values that say nothing.
+const PLAIN: [&str; 6] = ["true", "false", "none", "null", "http", "https"];
 
-/// The page's share of `failure`, for an application that was given `variables`.
+/// Where in the text something is named like a secret.
 #[must_use]
-pub fn without(mut failure: Failure, variables: &Variables) -> Failure {
-    let mut values: Vec<String> = variables
-        .iter()
-        .map(|variable| variable.value.to_string_lossy().into_owned())
-        .filter(|value| value.len() >= SHORTEST)
-        .collect();
-    // The longest first: one may be a part of another.
-    values.sort_unstable_by_key(|value| std::cmp::Reverse(value.len()));
-    let mask = |text: &mut String| {
-        for value in &values {
-            if text.contains(value.as_str()) {
-                *text = text.replace(value.as_str(), MASK);
-            }
-        }
-    };
-    let in_source = |line: &mut String| {
-        mask(line);
-        if let Some(masked) = masked_literals(line) {
-            *line = masked;
-        }
-    };
-    mask(&mut failure.sentence);
+pub fn names_secret(text: &str) -> Option<usize> {
+    let lower = text.to_ascii_lowercase();
+    NAMES.iter().filter_map(|name| lower.find(name)).min()
+}
+
+/// The page's share of `failure`, for an application that was given `variables` and has this environment.
+#[must_use]
+pub fn without(
+    mut failure: Failure,
+    variables: &Variables,
+    env: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Failure {
+    let masks = Masks::of(variables, env);
+    masks.apply(&mut failure.sentence);
+    masks.apply(&mut failure.text);
+    let mut reading = Reading::default();
     failure.text = failure.text.lines().fold(String::new(), |mut text, line| {
-        let mut line = line.to_owned();
         // Lines of source are indented.
         if line.starts_with("    ") {
-            in_source(&mut line);
+            text.push_str(&reading.shown(line));
         } else {
-            mask(&mut line);
+            reading = Reading::default();
+            text.push_str(line);
         }
-        text.push_str(&line);
         text.push('\n');
         text
     });
     for raised in &mut failure.exceptions {
-        mask(&mut raised.message);
-        for frame in &mut raised.frames {
-            frame.source.iter_mut().for_each(|(_, line)| in_source(line));
-        }
+        masks.apply(&mut raised.message);
+        raised.frames.iter_mut().for_each(|frame| masks.apply_to_source(frame));
     }
     failure
 }
 
-/// The line with its string literals emptied, where a name that speaks of a secret stands before one.
-fn masked_literals(line: &str) -> Option<String> {
-    let name_in = |text: &str| {
-        let lower = text.to_ascii_lowercase();
-        NAMES.iter().filter_map(|name| lower.find(name)).min()
-    };
-    let leads = |text: &str| text.contains(['=', ':', ',', '(']);
-    let (mut out, mut rest) = (String::new(), line);
-    let (mut is_named, mut is_masked, mut is_open) = (false, false, false);
-    while let Some(open) = rest.find(['"', '\'']) {
-        let (before, behind) = rest.split_at(open);
-        let is_triple = behind.starts_with("\"\"\"") || behind.starts_with("'''");
-        let (quote, inside) = behind.split_at(if is_triple { 3 } else { 1 });
-        let (literal, behind) = inside.split_at(end_of_literal(inside, quote));
-        let name = name_in(before);
-        let is_due = is_masked || is_open || name.map_or(is_named && leads(before), |at| leads(&before[at..]));
-        // The key of a dictionary names the secret, and what is behind it is the secret.
-        let names_it = name_in(literal).is_some();
-        let after = behind.strip_prefix(quote).unwrap_or_default().trim_start();
-        let is_key = names_it && after.starts_with([':', ']', ')', ',']);
-        out.extend([before, quote]);
-        if is_due && !is_key && !literal.is_empty() {
-            out.push_str(MASK);
-            is_masked = true;
-        } else {
-            out.push_str(literal);
+/// What is not to be seen, and what stands there instead; the longest first, as one may be a part of another.
+struct Masks(Vec<(String, String)>);
+
+impl Masks {
+    fn of(variables: &Variables, env: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let text = |value: &OsString| value.to_string_lossy().into_owned();
+        let given = variables
+            .iter()
+            .map(|variable| (variable.name.clone(), text(&variable.value), variables.is_from_dir(&variable.name)));
+        let inherited = env.into_iter().map(|(name, value)| (text(&name), text(&value), false));
+        let mut masks = Self(Vec::new());
+        for (name, value, is_mounted) in given.chain(inherited) {
+            if let Some(password) = credentials(&value).next().map(|(from, to)| &value[from..to]) {
+                masks.add(password, SHORTEST);
+                masks.add(&percent_encoding::percent_decode_str(password).decode_utf8_lossy(), SHORTEST);
+            }
+            if is_name_of_secret(&name) {
+                masks.add(&value, SHORTEST);
+            } else if is_mounted {
+                masks.add(&value, SHORTEST_UNNAMED);
+            }
         }
-        // Of three quotes the first two are an empty literal.
-        is_open = is_due && literal.is_empty();
-        is_named |= name.is_some() || names_it;
-        rest = behind;
-        if let Some(behind) = rest.strip_prefix(quote) {
-            out.push_str(quote);
-            rest = behind;
+        masks.0.sort_unstable_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        masks.0.dedup();
+        masks
+    }
+
+    fn add(&mut self, value: &str, shortest: usize) {
+        let value = value.trim();
+        if value.len() < shortest || PLAIN.contains(&value.to_ascii_lowercase().as_str()) {
+            return;
+        }
+        self.0.push((value.to_owned(), vec![MASK; value.lines().count()].join("\n")));
+        // As Python's repr() has it, within quotes of either kind.
+        let escaped = value.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r").replace('\t', "\\t");
+        for form in [escaped.replace('\'', "\\'"), escaped.replace('"', "\\\""), escaped] {
+            if form != value {
+                self.0.push((form, MASK.to_owned()));
+            }
+        }
+        if value.contains('\n') {
+            let lines = value.lines().filter(|line| line.len() >= LONG);
+            self.0.extend(lines.map(|line| (line.to_owned(), MASK.to_owned())));
         }
     }
-    out.push_str(rest);
-    is_masked.then_some(out)
+
+    fn apply(&self, text: &mut String) {
+        for (value, mask) in &self.0 {
+            if text.contains(value.as_str()) {
+                *text = text.replace(value.as_str(), mask);
+            }
+        }
+        let found: Vec<(usize, usize)> = credentials(text).collect();
+        for (from, to) in found.into_iter().rev() {
+            text.replace_range(from..to, MASK);
+        }
+    }
+
+    fn apply_to_source(&self, frame: &mut Frame) {
+        let mut whole = frame.source.iter().map(|(_, line)| line.as_str()).collect::<Vec<_>>().join("\n");
+        self.apply(&mut whole);
+        let mut reading = Reading::default();
+        for ((number, line), masked) in frame.source.iter_mut().zip(whole.split('\n')) {
+            let shown = reading.shown(masked);
+            // What it points at is elsewhere in another line.
+            if *number == frame.line && *line != shown {
+                frame.mark = None;
+            }
+            *line = shown;
+        }
+    }
 }
 
-fn end_of_literal(inside: &str, quote: &str) -> usize {
-    let mut escaped = false;
-    for (at, c) in inside.char_indices() {
-        if escaped {
-            escaped = false;
-        } else if c == '\\' {
-            escaped = true;
-        } else if inside[at..].starts_with(quote) {
-            return at;
-        }
-    }
-    inside.len()
+fn is_name_of_secret(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let mut words = lower.split('_');
+    let is_place = lower.rsplit('_').next().is_some_and(|last| PLACES.contains(&last));
+    !is_place && (names_secret(&lower).is_some() || words.any(|word| WORDS.contains(&word)))
+}
+
+/// Where passwords of URLs are: `://user:password@`, and `://token@`.
+fn credentials(text: &str) -> impl Iterator<Item = (usize, usize)> + '_ {
+    text.match_indices("://").filter_map(|(at, mark)| {
+        let begin = at + mark.len();
+        let ends = |c: char| c.is_whitespace() || "/?#\"'<>`,;)".contains(c);
+        let authority = text[begin..].split(ends).next().unwrap_or_default();
+        let user = &authority[..authority.rfind('@')?];
+        let from = match user.find(':') {
+            Some(colon) => colon + 1,
+            None if user.len() >= LONG => 0,
+            None => return None,
+        };
+        (from < user.len()).then_some((begin + from, begin + user.len()))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::variables::variable;
-    use crate::python::failure::{Frame, Raised};
+    use crate::python::failure::Raised;
+
+    fn shown(text: &str, variables: &[&str], env: &[(&str, &str)]) -> Failure {
+        let mut given = Variables::default();
+        variables.iter().for_each(|text| given.set(variable(text).unwrap()));
+        let source = text.lines().enumerate().map(|(at, line)| (at + 1, line.to_owned())).collect();
+        let frame = Frame { source, line: 1, mark: Some((1, 2)), ..Frame::default() };
+        let raised = Raised { message: text.to_owned(), frames: vec![frame], ..Raised::default() };
+        let failure = Failure { sentence: text.to_owned(), text: format!("{text}\n"), exceptions: vec![raised] };
+        without(failure, &given, env.iter().map(|(name, value)| (name.into(), value.into())))
+    }
 
     #[test]
-    fn literals_that_are_assigned_to_secrets_are_emptied() {
-        for (line, expected) in [
-            ("SECRET_KEY = 'django-insecure-x'", Some("SECRET_KEY = '••••••'")),
-            ("    \"PASSWORD\": \"hunter2\",", Some("    \"PASSWORD\": \"••••••\",")),
-            (
-                "api_key = os.environ.get('API_KEY', \"s\\\"x\")",
-                Some("api_key = os.environ.get('API_KEY', \"••••••\")"),
-            ),
-            ("token='a' + 'b'", Some("token='••••••' + '••••••'")),
-            ("os.environ['SECRET_KEY']", None),
-            ("app = Flask('name')", None),
-            ("secret = open(path)", None),
-            ("SECRET = \"\"\"begins", Some("SECRET = \"\"\"••••••")),
+    fn values_of_variables_that_are_secrets_are_nowhere() {
+        for (text, variables, env, secret) in [
+            ("cannot read postgres://me:p%40ss@db", &["DATABASE_URL=postgres://me:p%40ss@db"][..], &[][..], "p%40ss"),
+            ("wrong password 'p@ss'", &["DATABASE_URL=postgres://me:p%40ss@db"], &[], "p@ss"),
+            ("no redis://:hunter2@cache/0 there", &[], &[], "hunter2"),
+            ("clone https://ghp_0123456789abcdef@github.com", &[], &[], "ghp_"),
+            ("bad pin1", &["PIN_KEY=pin1"], &[], "pin1"),
+            ("bad s3cr3t", &[], &[("STRIPE_SECRET", "s3cr3t")], "s3cr3t"),
+            ("bad https://1@sentry", &[], &[("SENTRY_DSN", "https://1@sentry")], "1@sentry"),
+            ("key: one\ntwo, three", &["TLS_KEY=one\ntwo"], &[], "two"),
+            ("bad 'one\\ntwo'", &["TLS_KEY=one\ntwo"], &[], "two"),
+            ("bad \"it's\\\\\"", &["MY_TOKEN=it's\\"], &[], "it's"),
         ] {
-            assert_eq!(masked_literals(line).as_deref(), expected, "{line}");
+            let shown = shown(text, variables, env);
+            for part in [&shown.sentence, &shown.text, &shown.exceptions[0].message] {
+                assert!(!part.contains(secret) && part.contains(MASK), "{part} has {secret}");
+            }
+            let frame = &shown.exceptions[0].frames[0];
+            assert!(frame.source.iter().all(|(_, line)| !line.contains(secret)), "{frame:?}");
+            assert_eq!(frame.source.len(), text.lines().count());
         }
     }
 
     #[test]
-    fn values_of_variables_are_nowhere() {
+    fn what_says_why_it_failed_stays() {
+        let text = "No module named 'shopapp', in development, at /run/secrets/x, https://example.com/a@b true";
+        let variables = ["FLASK_APP=shopapp", "APP_ENV=development", "SECRET_KEY_FILE=/run/secrets/x", "AUTH=true"];
+        let shown = shown(text, &variables, &[("MONKEY", "named"), ("KEYBOARD", "module")]);
+        assert_eq!(shown.sentence, text);
+        assert_eq!(shown.exceptions[0].frames[0].mark, Some((1, 2)));
+    }
+
+    #[test]
+    fn what_is_mounted_is_secret() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("ORDINARY"), "mounted\n").unwrap();
         let mut variables = Variables::default();
-        variables.set(variable("DATABASE_URL=postgres://me:pw@db").unwrap());
-        variables.set(variable("DEBUG=1").unwrap());
-        let frame = Frame { source: vec![(1, "connect('postgres://me:pw@db')  # 1".into())], ..Frame::default() };
-        let raised =
-            Raised { message: "cannot read postgres://me:pw@db".into(), frames: vec![frame], ..Raised::default() };
-        let text = "ValueError: cannot read postgres://me:pw@db\n".to_owned();
-        let failure = Failure { sentence: "line 1".into(), text, exceptions: vec![raised] };
-        let shown = without(failure, &variables);
-        assert!(!format!("{shown:?}").contains("me:pw"), "{shown:?}");
-        assert_eq!(shown.sentence, "line 1");
-        assert_eq!(shown.exceptions[0].frames[0].source[0].1, "connect('••••••')  # 1");
+        variables.read_dir(dir.path()).unwrap();
+        let failure = Failure { sentence: "it is mounted".into(), ..Failure::default() };
+        assert_eq!(without(failure, &variables, []).sentence, format!("it is {MASK}"));
+    }
+
+    #[test]
+    fn what_is_masked_is_not_pointed_at() {
+        let frame = &shown("SECRET = 'a'", &[], &[]).exceptions[0].frames[0];
+        assert_eq!((frame.source[0].1.as_str(), frame.mark), ("SECRET = '••••••'", None));
     }
 }

@@ -22,6 +22,7 @@ use super::{browser, greeting, secrets};
 use crate::config::settings::Settings;
 use crate::net::listen::Listener;
 use crate::python::failure::Failure;
+use crate::sys::signals::is_ignored;
 
 /// How long requests in the old process may take to end.
 const FINISH: Duration = Duration::from_millis(1800);
@@ -37,6 +38,8 @@ pub struct Supervisor {
     /// Where the project is.
     pub root: Arc<PathBuf>,
     pub listeners: Vec<Listener>,
+    /// Those of the admin port.
+    pub admin: Vec<Listener>,
     pub watch: Sender<Told>,
     pub changes: mpsc::Receiver<PathBuf>,
     pub terminal: Terminal,
@@ -46,8 +49,9 @@ pub struct Supervisor {
 /// The signals that end it.
 struct Signals {
     terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
+    // Who starts it without a terminal (`nohup`, `&` in a script) may have these ignored, which is to stay so.
+    interrupt: Option<Signal>,
+    hangup: Option<Signal>,
     quit: Signal,
 }
 
@@ -55,8 +59,8 @@ impl Signals {
     fn take() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
+            interrupt: unless_ignored(SignalKind::interrupt())?,
+            hangup: unless_ignored(SignalKind::hangup())?,
             quit: signal(SignalKind::quit())?,
         })
     }
@@ -64,10 +68,21 @@ impl Signals {
     async fn any(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-            _ = self.hangup.recv() => {}
+            () = comes(&mut self.interrupt) => {}
+            () = comes(&mut self.hangup) => {}
             _ = self.quit.recv() => {}
         }
+    }
+}
+
+fn unless_ignored(kind: SignalKind) -> io::Result<Option<Signal>> {
+    if is_ignored(kind.as_raw_value())? { Ok(None) } else { signal(kind).map(Some) }
+}
+
+async fn comes(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
     }
 }
 
@@ -82,6 +97,13 @@ struct Now {
     was_ready: bool,
     /// Old processes that finish what runs.
     leaving: JoinSet<()>,
+}
+
+impl Now {
+    /// When the process was started.
+    fn began(&self) -> SystemTime {
+        self.child.as_ref().map_or_else(SystemTime::now, |child| SystemTime::now() - child.began.elapsed())
+    }
 }
 
 impl Supervisor {
@@ -124,8 +146,10 @@ impl Supervisor {
 
     fn start(&self) -> io::Result<Child> {
         drop(self.watch.send(Told::Stage(Stage::Starting)));
-        let numbers: Vec<i32> = self.listeners.iter().map(|listener| listener.as_fd().as_raw_fd()).collect();
-        Child::start(&self.line, &self.dir, &numbers)
+        let numbers = |listeners: &[Listener]| -> Vec<i32> {
+            listeners.iter().map(|listener| listener.as_fd().as_raw_fd()).collect()
+        };
+        Child::start(&self.line, &self.dir, &numbers(&self.listeners), &numbers(&self.admin))
     }
 
     /// Replaces the process by one that reads what there is now. Until it answers, requests wait in the backlog.
@@ -144,11 +168,8 @@ impl Supervisor {
     fn hear(&self, now: &mut Now, news: News) -> io::Result<()> {
         match news {
             News::Said(Message::Hello) => {}
-            News::Said(Message::Files(files)) => {
-                let began =
-                    now.child.as_ref().map_or_else(SystemTime::now, |child| SystemTime::now() - child.began.elapsed());
-                drop(self.watch.send(Told::Files(files, began)));
-            }
+            News::Said(Message::Files(files)) => drop(self.watch.send(Told::Files(files, now.began()))),
+            News::Said(Message::SearchPath(dirs)) => drop(self.watch.send(Told::SearchPath(dirs, now.began()))),
             News::Said(Message::Templates(dirs)) => drop(self.watch.send(Told::Templates(dirs))),
             News::Said(Message::Ready(ready)) => self.ready(now, &ready),
             News::Said(Message::Failed(failure)) => self.fail(now, failure)?,
@@ -191,12 +212,14 @@ impl Supervisor {
             places.map(|frame| PathBuf::from(&frame.file)).filter(|file| file.is_absolute()).collect();
         drop(self.watch.send(Told::Files(files, SystemTime::now())));
         now.failures += 1;
-        let failure = secrets::without(failure, &self.settings.serve.variables);
+        // The process has done so too, with the variables as they are by now; this is for what is said here.
+        let failure = secrets::without(failure, &self.settings.serve.variables, std::env::vars_os());
         // Also another one than that of a supervisor before this.
         let id = format!("{:x}-{}", std::process::id(), now.failures);
         now.failure.send_replace(Some(Arc::new(Named { id, failure })));
         if now.answers.is_none() {
-            now.answers = Some(Answers::open(&self.listeners, &now.failure.subscribe(), &self.root)?);
+            now.answers =
+                Some(Answers::open(self.listeners.iter().chain(&self.admin), &now.failure.subscribe(), &self.root)?);
         }
         self.terminal.note("waiting for a change; requests are answered with the failure");
         Ok(())

@@ -15,8 +15,10 @@ use notify::{ErrorKind, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc as tokio_mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+use super::bytecode::Bytecode;
 use super::ignored::{is_ignored_directory, is_ignored_file};
 use super::interest::{Interest, Stage};
+use super::own_writes::OwnWrites;
 use crate::telemetry::console;
 
 /// An editor's save is several changes; a check-out is many, which do not put the start off for ever.
@@ -35,6 +37,8 @@ pub enum Told {
     Lost,
     /// A process that was started at this time has imported these files.
     Files(Vec<PathBuf>, SystemTime),
+    /// One that was started at this time has not found a module in these directories.
+    SearchPath(Vec<PathBuf>, SystemTime),
     Templates(Vec<PathBuf>),
     /// How it stands with the application.
     Stage(Stage),
@@ -45,6 +49,8 @@ type Stamp = Option<(SystemTime, u64)>;
 
 struct Watch {
     interest: Interest,
+    bytecode: Bytecode,
+    own_writes: OwnWrites,
     watcher: Option<RecommendedWatcher>,
     directories: HashSet<PathBuf>,
     stamps: HashMap<PathBuf, Stamp>,
@@ -56,7 +62,7 @@ struct Watch {
 ///
 /// # Errors
 /// No thread is to be had.
-pub fn start(interest: Interest) -> io::Result<(Sender<Told>, tokio_mpsc::Receiver<PathBuf>)> {
+pub fn start(interest: Interest, bytecode: Bytecode) -> io::Result<(Sender<Told>, tokio_mpsc::Receiver<PathBuf>)> {
     let (tell, told) = mpsc::channel();
     let (change, changes) = tokio_mpsc::channel(1);
     let events = tell.clone();
@@ -73,6 +79,8 @@ pub fn start(interest: Interest) -> io::Result<(Sender<Told>, tokio_mpsc::Receiv
     let mut watch = Watch {
         is_tired: watcher.is_none(),
         interest,
+        bytecode,
+        own_writes: OwnWrites::default(),
         watcher,
         directories: HashSet::new(),
         stamps: HashMap::new(),
@@ -98,9 +106,20 @@ impl Watch {
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             let Some(first) = first else { continue };
+            let stage = self.stage;
             self.settle(told);
+            let others = self.interest.settled_as_other();
+            let is_none = match stage {
+                Stage::Starting => others.is_empty() || self.own_writes.are_all(&others),
+                Stage::Up => others.is_empty(),
+                Stage::Down => false,
+            };
+            if is_none {
+                continue;
+            }
+            let first = if others.is_empty() || others.contains(&first) { &first } else { &others[0] };
             // One that has not been looked at yet says the same.
-            if let Err(TrySendError::Closed(_)) = change.try_send(self.interest.shown(&first).to_owned()) {
+            if let Err(TrySendError::Closed(_)) = change.try_send(self.interest.shown(first).to_owned()) {
                 return;
             }
         }
@@ -127,18 +146,25 @@ impl Watch {
         match news {
             Told::Happened(path) => self.happened(&path),
             Told::Lost => {
+                // All that is watched is named anew, and then compared with what was known.
                 self.directories.clear();
-                self.add_project();
-                self.look()
+                let found = self.watched_files();
+                self.look_at(found)
             }
             Told::Files(files, since) => {
-                let first = files.first().cloned();
                 // Watched before they are looked at, or what happens between the two is lost.
                 for dir in files.iter().filter_map(|file| file.parent()) {
                     self.add(dir, false);
                 }
-                let is_late = self.interest.add_files(files, since);
-                first.filter(|_| is_late)
+                let late = self.interest.add_files(files, since)?;
+                self.bytecode.forget(&late);
+                Some(late)
+            }
+            Told::SearchPath(dirs, since) => {
+                for dir in &dirs {
+                    self.add(dir, false);
+                }
+                self.interest.set_search_dirs(dirs, since)
             }
             Told::Templates(dirs) => {
                 self.interest.set_template_dirs(dirs);
@@ -146,11 +172,18 @@ impl Watch {
                 None
             }
             Told::Stage(stage) => {
+                // What happened unseen until now was a change; from now on a touch is one.
+                let changed = if stage == Stage::Down && self.is_tired { self.look() } else { None };
                 self.stage = stage;
-                if stage == Stage::Starting {
-                    self.interest.begin();
+                match stage {
+                    Stage::Starting => {
+                        self.interest.begin();
+                        self.own_writes.begin();
+                    }
+                    Stage::Up => self.own_writes.is_up(),
+                    Stage::Down => self.refresh_stamps(),
                 }
-                None
+                changed
             }
         }
     }
@@ -159,12 +192,22 @@ impl Watch {
         if path.is_dir() && !is_ignored_directory(path) && self.is_watched_tree(path) {
             // One that is new, or came back under this name: its files have happened too.
             let found = self.walk(path, true);
-            let changed = found.into_iter().find(|file| self.interest.is_changed(file, self.stage));
+            let changed = found.into_iter().find(|file| self.is_changed(file));
             if changed.is_some() {
                 return changed;
             }
         }
-        self.interest.is_changed(path, self.stage).then(|| path.to_owned())
+        self.is_changed(path).then(|| path.to_owned())
+    }
+
+    fn is_changed(&mut self, path: &Path) -> bool {
+        // The next look is not to find the same once more.
+        self.stamps.insert(path.to_owned(), stamp_of(path));
+        let is_changed = self.interest.is_changed(path, self.stage);
+        if is_changed || self.interest.is_doubtful(path) {
+            self.bytecode.forget(path);
+        }
+        is_changed
     }
 
     fn is_watched_tree(&self, path: &Path) -> bool {
@@ -173,23 +216,50 @@ impl Watch {
 
     /// Looks at all files that count.
     fn look(&mut self) -> Option<PathBuf> {
-        let mut files: Vec<PathBuf> = self.interest.known().map(Path::to_owned).collect();
-        if self.is_tired || self.stage == Stage::Down {
-            let root = self.interest.root().to_owned();
-            let python = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "py");
-            files.extend(self.walk(&root, false).into_iter().filter(python));
-        }
+        let files = self.files();
+        self.look_at(files)
+    }
+
+    fn look_at(&mut self, files: Vec<PathBuf>) -> Option<PathBuf> {
         let mut changed = None;
         for file in files {
-            let stamp = std::fs::metadata(&file).ok().and_then(|found| Some((found.modified().ok()?, found.len())));
-            let before = self.stamps.insert(file.clone(), stamp);
             // The first look knows nothing of before, but for the content.
-            let is_touched = before.map_or(self.stage != Stage::Down, |before| before != stamp);
-            if is_touched && self.interest.is_changed(&file, self.stage) {
+            if self.stamps.get(&file).is_none_or(|before| *before != stamp_of(&file)) && self.is_changed(&file) {
                 changed.get_or_insert(file);
             }
         }
         changed
+    }
+
+    /// The files that count by now.
+    fn files(&mut self) -> Vec<PathBuf> {
+        let mut files: Vec<PathBuf> = self.interest.known().map(Path::to_owned).collect();
+        if self.is_tired || self.stage == Stage::Down {
+            let root = self.interest.root().to_owned();
+            let is_down = self.stage == Stage::Down;
+            let counts = |file: &PathBuf| is_down || file.extension().is_some_and(|extension| extension == "py");
+            files.extend(self.walk(&root, false).into_iter().filter(counts));
+        }
+        files
+    }
+
+    fn refresh_stamps(&mut self) {
+        for file in self.files() {
+            let stamp = stamp_of(&file);
+            self.stamps.insert(file, stamp);
+        }
+    }
+
+    /// All files of the project and the trees, which are watched from now on, and all that are known.
+    fn watched_files(&mut self) -> Vec<PathBuf> {
+        let mut files: Vec<PathBuf> = self.interest.known().map(Path::to_owned).collect();
+        for tree in std::iter::once(self.interest.root().to_owned()).chain(self.interest.trees()) {
+            files.extend(self.walk(&tree, false));
+        }
+        for dir in self.interest.outer_dirs() {
+            self.add(&dir, false);
+        }
+        files
     }
 
     fn add_project(&mut self) {
@@ -254,6 +324,10 @@ impl Watch {
             _ => {}
         }
     }
+}
+
+fn stamp_of(path: &Path) -> Stamp {
+    std::fs::metadata(path).ok().and_then(|found| Some((found.modified().ok()?, found.len())))
 }
 
 fn tell_tired() {

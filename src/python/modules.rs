@@ -37,6 +37,16 @@ pub fn files(py: Python<'_>) -> PyResult<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// The directories that modules are looked for in.
+///
+/// # Errors
+/// That `sys.path` is no list of names.
+pub fn search_path(py: Python<'_>) -> PyResult<Vec<PathBuf>> {
+    let path = py.import("sys")?.getattr("path")?;
+    let dirs = path.try_iter()?.filter_map(|dir| std::path::absolute(dir.ok()?.extract::<PathBuf>().ok()?).ok());
+    Ok(dirs.filter(|dir| dir.is_dir()).collect())
+}
+
 /// The directories of the application's templates.
 #[must_use]
 pub fn template_dirs(py: Python<'_>, callable: &Py<PyAny>) -> Vec<PathBuf> {

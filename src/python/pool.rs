@@ -18,7 +18,7 @@ use super::stacks::thread_name;
 use super::traceback;
 use crate::exchange::{Job, Replies, Source};
 use crate::semantics::path::in_ascii;
-use crate::sys::{signals, thread};
+use crate::sys::{fd, signals, thread};
 
 /// Runs one job on an attached thread. Must answer or drop the job; must not unwind Python errors.
 pub type Run = dyn Fn(Python<'_>, Job) + Send + Sync;
@@ -83,6 +83,21 @@ pub fn reset_signals_at_fork(py: Python<'_>) -> PyResult<()> {
     let reset = PyCFunction::new_closure(py, None, None, |_, _| signals::reset_in_child())?;
     let options = PyDict::new(py);
     options.set_item("after_in_child", reset)?;
+    py.import("os")?.call_method("register_at_fork", (), Some(&options))?;
+    Ok(())
+}
+
+/// Children that the application forks without exec have nothing behind these descriptors.
+///
+/// # Errors
+/// What `os.register_at_fork` raises.
+pub fn empty_at_fork(py: Python<'_>, numbers: Vec<i32>) -> PyResult<()> {
+    let empty = PyCFunction::new_closure(py, None, None, move |_, _| {
+        // One that cannot be emptied is kept, as without this.
+        numbers.iter().for_each(|number| drop(fd::empty(*number)));
+    })?;
+    let options = PyDict::new(py);
+    options.set_item("after_in_child", empty)?;
     py.import("os")?.call_method("register_at_fork", (), Some(&options))?;
     Ok(())
 }

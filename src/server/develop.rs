@@ -1,20 +1,23 @@
 //! The server's part in `monopod dev`: what it tells the supervisor, and debuggers.
 
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
+use pyo3::exceptions::PyModuleNotFoundError;
 use pyo3::prelude::*;
 
 use crate::config::error::StartError;
 use crate::config::settings::Settings;
 use crate::dev::greeting;
 use crate::dev::link::{Link, Message, Ready};
+use crate::dev::secrets;
 use crate::dev::terminal::Terminal;
 use crate::net::listen::Listener;
 use crate::python::failure::{self, Failure};
 use crate::python::load::{LoadError, Loaded};
-use crate::python::{debugging, modules};
+use crate::python::{debugging, modules, pool};
 use crate::static_files::StaticFiles;
 
 /// How often it is looked whether more was imported.
@@ -39,6 +42,19 @@ pub fn prepare(
     })
 }
 
+/// What the application forks and leaves behind (multiprocessing) keeps neither the port nor the link.
+///
+/// # Errors
+/// What Python raised.
+pub fn keep_from_forks<'a>(
+    py: Python<'_>,
+    link: &Link,
+    listeners: impl IntoIterator<Item = &'a Listener>,
+) -> PyResult<()> {
+    let own = listeners.into_iter().map(|listener| listener.as_fd().as_raw_fd());
+    pool::empty_at_fork(py, link.inherited_numbers().into_iter().chain(own).collect())
+}
+
 /// With the application, what its framework would import later.
 ///
 /// # Errors
@@ -48,16 +64,20 @@ pub fn import_the_rest(py: Python<'_>, settings: &Settings) -> Result<(), LoadEr
 }
 
 /// Prints why there is no application, and tells the supervisor, with the files that have to do with it.
-pub fn tell_failure(py: Python<'_>, link: Option<&Link>, error: LoadError) -> StartError {
+pub fn tell_failure(py: Python<'_>, settings: &Settings, link: Option<&Link>, error: LoadError) -> StartError {
     let Some(link) = link else { return error.told(py) };
     let sentence = error.error.to_string();
     let failure = match &error.exception {
         Some(exception) => failure::of(py, exception, &sentence),
         None => Failure { sentence, ..Failure::default() },
     };
+    let misses = error.exception.as_ref().is_some_and(|error| error.is_instance_of::<PyModuleNotFoundError>(py));
     let error = error.told(py);
     link.tell(&Message::Files(modules::files(py).unwrap_or_default()));
-    link.tell(&Message::Failed(failure));
+    link.tell(&Message::Failed(secrets::without(failure, &settings.serve.variables, std::env::vars_os())));
+    if misses {
+        link.tell(&Message::SearchPath(modules::search_path(py).unwrap_or_default()));
+    }
     error
 }
 

@@ -80,10 +80,20 @@ pub fn serve(py: Python<'_>, resolved: &Resolved, supervisor: Option<&Link>) -> 
     for bind in &settings.serve.bind {
         listeners.extend(listen::bind(bind, "--bind", settings.serve.backlog)?);
     }
-    let mut admin_listeners = match &settings.serve.admin_bind.0 {
-        Some(bind) => listen::bind(bind, "--admin-bind", settings.serve.backlog)?,
-        None => Vec::new(),
+    let admin_binds = match supervisor {
+        Some(link) => link.admin_binds(),
+        None => settings.serve.admin_bind.0.iter().cloned().collect(),
     };
+    let mut admin_listeners = Vec::new();
+    for bind in &admin_binds {
+        admin_listeners.extend(listen::bind(bind, "--admin-bind", settings.serve.backlog)?);
+    }
+    if let Some(link) = supervisor {
+        develop::keep_from_forks(py, link, listeners.iter().chain(&admin_listeners)).map_err(|error| {
+            error.display(py);
+            StartError::software("the interpreter cannot be prepared for development: see the traceback above")
+        })?;
+    }
     for listener in &admin_listeners {
         tracing::info!("admin port on {listener}");
     }
@@ -189,7 +199,7 @@ fn load_keeping_signals(
     let cwd = cwd()?;
     let loaded = load::load(py, settings.serve.target.as_deref(), &cwd)
         .and_then(|loaded| develop::import_the_rest(py, settings).map(|()| loaded))
-        .map_err(|error| develop::tell_failure(py, supervisor, error))?;
+        .map_err(|error| develop::tell_failure(py, settings, supervisor, error))?;
     load::refuse_patched_threads(py)?;
     for signal in ours.restore().map_err(unreadable)? {
         tracing::warn!(

@@ -150,6 +150,19 @@ pub fn close_on_exec(number: i32) -> io::Result<()> {
     Ok(rustix::io::fcntl_setfd(unsafe { BorrowedFd::borrow_raw(number) }, rustix::io::FdFlags::CLOEXEC)?)
 }
 
+/// Puts `/dev/null` behind descriptor `number`, whoever owns it.
+///
+/// # Errors
+/// What opening `/dev/null` says.
+pub fn empty(number: i32) -> io::Result<()> {
+    let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    // SAFETY: the kernel checks the numbers, and this one stays open for who owns it.
+    match unsafe { libc::dup3(null.as_raw_fd(), number, libc::O_CLOEXEC) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
 /// Closes descriptor `number`, which this process was started with and nothing in it owns.
 ///
 /// # Errors

@@ -60,6 +60,14 @@ pub fn undo_handlers() -> io::Result<Vec<&'static str>> {
     Ok(changed)
 }
 
+/// Whether nothing happens at this signal.
+///
+/// # Errors
+/// What `sigaction(2)` says.
+pub fn is_ignored(signal: libc::c_int) -> io::Result<bool> {
+    Ok(read(signal)?.sa_sigaction == libc::SIG_IGN)
+}
+
 fn read(signal: libc::c_int) -> io::Result<libc::sigaction> {
     let mut action = std::mem::MaybeUninit::uninit();
     // SAFETY: a null new action only reads; on success the out-pointer is filled.

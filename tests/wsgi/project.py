@@ -51,7 +51,9 @@ class Project:
         self.replace(name, text.replace(old, new))
 
     def serve(self, start: Starter, *args: str, target: str | None = None, **options: Any) -> Server:
-        return start(target, *args, cwd=self.root, subcommand="dev", **options)
+        # As people run it: with compiled copies of modules, which must not be served for what they were made from.
+        env = {"PYTHONDONTWRITEBYTECODE": "", **(options.pop("env", None) or {})}
+        return start(target, *args, cwd=self.root, subcommand="dev", env=env, **options)
 
 
 def await_answer(server: Server, body: bytes, target: str = "/") -> Answer:

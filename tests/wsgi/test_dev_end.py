@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import socket
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
 
-from project import FLASK, Project, children, is_alive
+from project import FLASK, Project, await_answer, children, is_alive
 from server import Face, Starter, await_true
+from wire import TIMEOUT
 
 SLOW = '@app.get("/slow")\ndef slow():\n    import time\n    print("slow begins")\n    time.sleep(1000)\n'
 
@@ -18,6 +23,11 @@ SLOW = '@app.get("/slow")\ndef slow():\n    import time\n    print("slow begins"
 @pytest.fixture
 def flask(tmp_path: Path) -> Project:
     return Project(tmp_path, app=FLASK + SLOW)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -81,6 +91,54 @@ def test_what_the_application_starts_has_neither_sockets_nor_link(start: Starter
     server = flask.serve(start)
     # The standard streams, and the directory itself.
     assert server.ask("/start").body == b"['0', '1', '2', '3'] []\n"
+
+
+def test_what_the_application_forks_and_leaves_does_not_keep_the_port(start: Starter, flask: Project) -> None:
+    flask.write(
+        "app.py",
+        FLASK + '@app.get("/fork")\ndef fork():\n    import os, time\n'
+        "    pid = os.fork()\n    if pid == 0:\n        time.sleep(1000)\n        os._exit(0)\n    return str(pid)\n",
+    )
+    admin = free_port()
+    server = flask.serve(start, "--admin-bind", f"127.0.0.1:{admin}")
+    orphan = int(server.ask("/fork").body)
+    try:
+        assert server.terminate(signal.SIGINT) == 0
+        assert is_alive(orphan)
+        for port in (server.port, admin):
+            socket.create_server(("127.0.0.1", port)).close()
+    finally:
+        os.kill(orphan, signal.SIGKILL)
+
+
+def test_the_admin_port_is_open_across_reloads(start: Starter, flask: Project) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    server = flask.serve(start, "--admin-bind", address)
+    server.ask("/")
+    with server.connect() as client:
+        # The old process has this request to end, and its admin port until then.
+        client.request("/slow")
+        server.wait_log("slow begins")
+        flask.edit("app.py", "one", "two")
+        await_answer(server, b"two")
+    assert "in use" not in server.log()
+
+    def is_ready() -> bool:
+        # Until it is gone the old process may be the one that answers.
+        with contextlib.suppress(urllib.error.HTTPError):
+            return urllib.request.urlopen(f"http://{address}/-/ready", timeout=TIMEOUT).status == 200  # type: ignore[no-any-return]
+        return False
+
+    await_true(is_ready, "the admin port answers")
+
+
+def test_what_was_ignored_at_the_start_stays_so(start: Starter, flask: Project) -> None:
+    server = flask.serve(start, within=("nohup",))
+    server.ask("/")
+    os.kill(server.pid, signal.SIGHUP)
+    flask.edit("app.py", "one", "two")
+    await_answer(server, b"two")
+    assert server.terminate(signal.SIGTERM) == 0
 
 
 def test_a_used_port_comes_with_a_command_that_works(face: Face, start: Starter, flask: Project) -> None:

@@ -91,18 +91,35 @@ def test_a_traceback_leads_through_the_files_of_the_project(start: Starter, flas
 
 
 def test_the_page_has_no_secrets(start: Starter, flask: Project) -> None:
-    flask.write(".env", "FROM_FILE=value-of-a-file\n")
+    flask.write(".env", "FILE_TOKEN=value-of-a-file\nPLAIN=plainly seen\n")
     flask.write(
         "app.py",
-        "import os\nSECRET_KEY = 'in-the-source'\nlocal = 'very' + 'local'\n"
-        "raise ValueError(os.environ['FROM_FLAG'] + os.environ['FROM_FILE'] + os.environ.get('MONOPOD_DEV_LINK', 'unset'))\n",
+        "import os\nSECRET_KEY = (\n    'in-the-source'\n)\nlocal = 'very' + 'local'\n"
+        "names = 'FLAG_SECRET FILE_TOKEN SHELL_PASSWORD DATABASE PLAIN'.split()\n"
+        "raise ValueError(' '.join(os.environ[name] for name in names), os.environ.get('MONOPOD_DEV_LINK', 'unset'))\n",
     )
-    server = flask.serve(start, "--env", "FROM_FLAG=value-of-a-flag")
+    server = flask.serve(
+        start,
+        "--env",
+        "FLAG_SECRET=value-of-a-flag",
+        env={"SHELL_PASSWORD": "value-of-the-shell", "DATABASE": "postgres://me:value-in-a-url@db/shop"},
+    )
     fails(server)
-    told = page(server) + server.ask("/").body.decode()
-    for secret in ("value-of-a-flag", "value-of-a-file", "in-the-source", "verylocal", os.environ["PATH"]):
-        assert secret not in told, secret
-    assert "unset" in told
+    server.wait_log("value-of-a-flag value-of-a-file value-of-the-shell postgres://me:value-in-a-url@db/shop")
+
+    def told() -> str:
+        return page(server) + server.ask("/").body.decode()
+
+    for text in ("value-of-", "value-in-", "in-the-source", "verylocal", os.environ["PATH"]):
+        assert text not in told(), text
+    for text in ("unset", "plainly seen", "postgres://me:••••••@db/shop"):
+        assert text in told(), text
+    # One that came into the file while it runs.
+    flask.write(".env", "FILE_TOKEN=other-of-a-file\nPLAIN=plainly seen\n")
+    fails(server, 2)
+    server.wait_log("other-of-a-file")
+    assert "other-of-a-file" not in told()
+    assert "plainly seen" in told()
 
 
 def test_the_page_is_sealed_and_waits_for_its_end(start: Starter, flask: Project) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -203,3 +204,69 @@ def test_a_new_directory_is_watched(start: Starter, flask: Project) -> None:
     await_answer(server, b"new one")
     flask.write("new/__init__.py", "word = 'new two'\n")
     await_answer(server, b"new two")
+
+
+def test_a_save_within_the_second_of_another_is_not_taken_for_it(start: Starter, flask: Project) -> None:
+    flask.write("words.py", "word = 'w00'\n")
+    flask.write("app.py", "from words import word\n" + FLASK.replace('"one"', "word"))
+    server = flask.serve(start)
+    await_answer(server, b"w00")
+    # A compiled copy is valid by size and whole seconds: these are of one size, and of one time.
+    now = os.stat(flask.root / "words.py").st_mtime
+    for number in range(1, 4):
+        flask.write("words.py", f"word = 'w{number:02}'\n")
+        os.utime(flask.root / "words.py", (now, now))
+        await_answer(server, f"w{number:02}".encode())
+    assert any((flask.root / "__pycache__").glob("words.*.pyc")), "copies are written"
+
+
+def test_a_broken_edit_is_imported_once(start: Starter, flask: Project) -> None:
+    server = flask.serve(start)
+    server.ask("/")
+    flask.write("app.py", "print('an import', flush=True)\n1 / 0\n")
+    await_true(lambda: "waiting for a change" in server.log(), "a failure")
+    # The files are looked at every other second.
+    time.sleep(2.5)
+    assert server.log().count("an import") == 1
+    assert reloads(server) == ["app.py"]
+
+
+def test_an_import_that_writes_modules_comes_to_an_end(start: Starter, flask: Project, tmp_path: Path) -> None:
+    elsewhere = tmp_path.parent / f"{tmp_path.name}-generated"
+    elsewhere.mkdir()
+    flask.write(
+        "app.py",
+        "import importlib, os, sys, tempfile, time\n"
+        # A new one each time, the same again, and one with the time in it.
+        "new = tempfile.mkdtemp()\n"
+        f"sys.path[:0] = [new, {str(elsewhere)!r}]\n"
+        "open(os.path.join(new, 'quite_new.py'), 'w').write('1')\n"
+        f"open({str(elsewhere / 'same_again.py')!r}, 'w').write('1')\n"
+        "open('with_time.py', 'w').write(f'time = {time.time()}')\n"
+        "import quite_new, same_again, with_time\n"
+        "time.sleep(0.3)\n" + FLASK,
+    )
+    server = flask.serve(start)
+    assert server.ask("/").body == b"one"
+    server.wait_log("with_time.py changes with each import")
+    before = len(reloads(server))
+    assert set(reloads(server)) == {"with_time.py"}
+    flask.edit("app.py", '"one"', '"two"')
+    await_answer(server, b"two")
+    assert reloads(server)[before:] == ["app.py"]
+
+
+def test_what_an_import_lacks_starts_it_anew(start: Starter, flask: Project, tmp_path: Path) -> None:
+    packages = tmp_path.parent / f"{tmp_path.name}-packages"
+    packages.mkdir()
+    flask.write(
+        "app.py",
+        f"import json, sys\nsys.path.append({str(packages)!r})\nword = json.load(open('config.json'))\nimport installed_later\n"
+        + FLASK.replace('"one"', "word"),
+    )
+    server = flask.serve(start)
+    await_true(lambda: server.log().count("waiting for a change") == 1, "a failure")
+    flask.write("config.json", '"from a file"')
+    await_true(lambda: server.log().count("waiting for a change") == 2, "another failure")
+    (packages / "installed_later").mkdir()
+    await_answer(server, b"from a file")
