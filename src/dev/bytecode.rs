@@ -26,7 +26,7 @@ impl Bytecode {
         for entry in std::fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok) {
             let name = entry.file_name();
             let rest = name.to_str().and_then(|name| name.strip_prefix(stem)).unwrap_or_default();
-            if rest.starts_with('.') && rest.ends_with(".pyc") {
+            if rest.starts_with('.') && Path::new(&name).extension().is_some_and(|extension| extension == "pyc") {
                 // What cannot be removed was not written by this user, and is not written anew either.
                 drop(std::fs::remove_file(entry.path()));
             }

@@ -46,11 +46,11 @@ impl OwnWrites {
         }
         if self.last != changed {
             self.after.clear();
-            self.last = changed.to_owned();
+            changed.clone_into(&mut self.last);
         }
         self.after.push(after);
         let (least, most) = (self.after.iter().min(), self.after.iter().max());
-        let is_like_it = least.zip(most).is_some_and(|(least, most)| *most - *least <= *most / 4 + SPREAD);
+        let is_like_it = least.zip(most).is_some_and(|(least, most)| most.saturating_sub(*least) <= *most / 4 + SPREAD);
         if !is_like_it {
             self.after = vec![after];
         }

@@ -94,7 +94,9 @@ pub fn reset_signals_at_fork(py: Python<'_>) -> PyResult<()> {
 pub fn empty_at_fork(py: Python<'_>, numbers: Vec<i32>) -> PyResult<()> {
     let empty = PyCFunction::new_closure(py, None, None, move |_, _| {
         // One that cannot be emptied is kept, as without this.
-        numbers.iter().for_each(|number| drop(fd::empty(*number)));
+        for number in &numbers {
+            drop(fd::empty(*number));
+        }
     })?;
     let options = PyDict::new(py);
     options.set_item("after_in_child", empty)?;

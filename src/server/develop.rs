@@ -50,9 +50,12 @@ pub fn keep_from_forks<'a>(
     py: Python<'_>,
     link: &Link,
     listeners: impl IntoIterator<Item = &'a Listener>,
-) -> PyResult<()> {
+) -> Result<(), StartError> {
     let own = listeners.into_iter().map(|listener| listener.as_fd().as_raw_fd());
-    pool::empty_at_fork(py, link.inherited_numbers().into_iter().chain(own).collect())
+    pool::empty_at_fork(py, link.inherited_numbers().into_iter().chain(own).collect()).map_err(|error| {
+        error.display(py);
+        StartError::software("the interpreter cannot be prepared for development: see the traceback above")
+    })
 }
 
 /// With the application, what its framework would import later.

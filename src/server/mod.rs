@@ -76,23 +76,9 @@ pub fn serve(py: Python<'_>, resolved: &Resolved, supervisor: Option<&Link>) -> 
         error.display(py);
         StartError::software("sys.stdout and sys.stderr cannot be set up: see the traceback above")
     })?;
-    let mut listeners = Vec::new();
-    for bind in &settings.serve.bind {
-        listeners.extend(listen::bind(bind, "--bind", settings.serve.backlog)?);
-    }
-    let admin_binds = match supervisor {
-        Some(link) => link.admin_binds(),
-        None => settings.serve.admin_bind.0.iter().cloned().collect(),
-    };
-    let mut admin_listeners = Vec::new();
-    for bind in &admin_binds {
-        admin_listeners.extend(listen::bind(bind, "--admin-bind", settings.serve.backlog)?);
-    }
+    let (listeners, mut admin_listeners) = bind(settings, supervisor)?;
     if let Some(link) = supervisor {
-        develop::keep_from_forks(py, link, listeners.iter().chain(&admin_listeners)).map_err(|error| {
-            error.display(py);
-            StartError::software("the interpreter cannot be prepared for development: see the traceback above")
-        })?;
+        develop::keep_from_forks(py, link, listeners.iter().chain(&admin_listeners))?;
     }
     for listener in &admin_listeners {
         tracing::info!("admin port on {listener}");
@@ -168,6 +154,22 @@ pub fn serve(py: Python<'_>, resolved: &Resolved, supervisor: Option<&Link>) -> 
     drop(kept_files);
     flush.now();
     exit_now(code)
+}
+
+/// Binds what clients connect to, and the admin port; under a supervisor that has done so.
+fn bind(settings: &Settings, supervisor: Option<&Link>) -> Result<(Vec<Listener>, Vec<Listener>), StartError> {
+    let (mut listeners, mut admin) = (Vec::new(), Vec::new());
+    for bind in &settings.serve.bind {
+        listeners.extend(listen::bind(bind, "--bind", settings.serve.backlog)?);
+    }
+    let admin_binds = match supervisor {
+        Some(link) => link.admin_binds(),
+        None => settings.serve.admin_bind.0.iter().cloned().collect(),
+    };
+    for bind in &admin_binds {
+        admin.extend(listen::bind(bind, "--admin-bind", settings.serve.backlog)?);
+    }
+    Ok((listeners, admin))
 }
 
 /// Starts the pool of a process that is the server's own.
