@@ -237,7 +237,8 @@ impl Running {
     /// What a handler of a signal raised.
     pub fn wait(&self, py: Python<'_>) -> PyResult<Option<Ended>> {
         let mine = interrupt::ident(py)?;
-        let is_keeper = self.end.keeper.load(Ordering::Relaxed) == mine;
+        // A number is another thread's once the server has ended.
+        let is_keeper = self.end.keeper.load(Ordering::Relaxed) == mine && self.is_running();
         if !self.is_here() || is_keeper || self.seats.held(|_, ident, _| ident).any(|ident| ident == mine) {
             return Ok(None);
         }
