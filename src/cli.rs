@@ -358,7 +358,10 @@ mod tests {
                 &["explain"],
                 "explain wants files, such as gunicorn.conf.py and nginx.conf, or a command after `--`, such as `-- gunicorn app:app`.",
             ),
-            (&["explain", "a", "--from", "apache"], "--from wants one of gunicorn, uwsgi, granian, nginx, not `apache`."),
+            (
+                &["explain", "a", "--from", "apache"],
+                "--from wants one of gunicorn, uwsgi, granian, nginx, not `apache`.",
+            ),
             (&["explain", "a", "--format", "yaml"], "--format wants one of command, toml, json, not `yaml`."),
         ] {
             assert_eq!(gist(words), format!("64: {expected}"), "{words:?}");

@@ -330,7 +330,7 @@ fn fixed_part(pattern: &str) -> PathBuf {
 mod tests {
     use super::*;
 
-    const AGE: std::time::Duration = std::time::Duration::from_secs(60);
+    const AGE: std::time::Duration = std::time::Duration::from_mins(1);
 
     struct Project {
         dir: tempfile::TempDir,

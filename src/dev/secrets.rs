@@ -179,7 +179,9 @@ mod tests {
 
     fn shown(text: &str, variables: &[&str], env: &[(&str, &str)]) -> Failure {
         let mut given = Variables::default();
-        variables.iter().for_each(|text| given.set(variable(text).unwrap()));
+        for text in variables {
+            given.set(variable(text).unwrap());
+        }
         let source = text.lines().enumerate().map(|(at, line)| (at + 1, line.to_owned())).collect();
         let frame = Frame { source, line: 1, mark: Some((1, 2)), ..Frame::default() };
         let raised = Raised { message: text.to_owned(), frames: vec![frame], ..Raised::default() };
