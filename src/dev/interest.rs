@@ -79,8 +79,9 @@ impl Interest {
         interest
     }
 
-    /// The application consists of these files as well, which it read after `since`. One that was changed after that.
-    pub fn add_files(&mut self, files: Vec<PathBuf>, since: SystemTime) -> Option<PathBuf> {
+    /// The application consists of these files as well, which it read after `since` and before `read`. One that may be
+    /// another by now.
+    pub fn add_files(&mut self, files: Vec<PathBuf>, since: SystemTime, read: SystemTime) -> Option<PathBuf> {
         let mut late = None;
         for file in files {
             let of_package = file.file_stem().is_some_and(|stem| stem == "__init__");
@@ -91,8 +92,8 @@ impl Interest {
                 is_late = self.is_other(&file);
             } else if !self.states.contains_key(&file) {
                 self.learn(&file);
-                // What is new elsewhere was written by the import: a compiled template, a generated client.
-                is_late = self.is_of_project(&file) && is_younger(&file, since);
+                // What got new elsewhere meanwhile was written by the import: a compiled template, a generated client.
+                is_late = is_younger(&file, if self.is_of_project(&file) { since } else { read });
             }
             if is_late {
                 self.origins.entry(file.clone()).or_insert(None);
@@ -345,8 +346,8 @@ mod tests {
             }
             let mut interest = Interest::new(dir.path(), [dir.path().join(".env")], &["data/**/*.json".to_owned()]);
             let files = ["app.py", "pkg/__init__.py", "pkg/views.py"].map(|name| dir.path().join(name));
-            interest.add_files(files.into(), SystemTime::now());
-            interest.add_files(vec!["/usr/lib/python3/json/__init__.py".into()], SystemTime::now());
+            interest.add_files(files.into(), SystemTime::now(), SystemTime::now());
+            interest.add_files(vec!["/usr/lib/python3/json/__init__.py".into()], SystemTime::now(), SystemTime::now());
             interest.set_template_dirs(vec![dir.path().join("pages")]);
             Self { dir, interest }
         }
@@ -446,8 +447,11 @@ mod tests {
         let other = project.dir.path().join("other.py");
         project.interest.learn(&other);
         assert!(!project.put("other.py", "2"), "nobody has it");
-        assert_eq!(project.interest.add_files(vec![other.clone()], SystemTime::now()), Some(other.clone()));
-        assert_eq!(project.interest.add_files(vec![other], SystemTime::now()), None);
+        assert_eq!(
+            project.interest.add_files(vec![other.clone()], SystemTime::now(), SystemTime::now()),
+            Some(other.clone())
+        );
+        assert_eq!(project.interest.add_files(vec![other], SystemTime::now(), SystemTime::now()), None);
         assert!(project.put("other.py", "3"));
     }
 
@@ -456,7 +460,20 @@ mod tests {
         let mut project = Project::new();
         let file = project.dir.path().join("late.py");
         put(&file, "1");
-        assert_eq!(project.interest.add_files(vec![file.clone()], SystemTime::UNIX_EPOCH), Some(file));
+        assert_eq!(
+            project.interest.add_files(vec![file.clone()], SystemTime::UNIX_EPOCH, SystemTime::now()),
+            Some(file)
+        );
+    }
+
+    #[test]
+    fn what_changed_elsewhere_since_it_was_imported_is_told() {
+        let mut project = Project::new();
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("library.py");
+        put(&file, "1");
+        let read = SystemTime::UNIX_EPOCH;
+        assert_eq!(project.interest.add_files(vec![file.clone()], read, read), Some(file));
     }
 
     #[test]
@@ -476,7 +493,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("generated.py");
         put(&file, "1");
-        assert_eq!(project.interest.add_files(vec![file.clone()], SystemTime::UNIX_EPOCH), None, "new each time");
+        assert_eq!(
+            project.interest.add_files(vec![file.clone()], SystemTime::UNIX_EPOCH, SystemTime::now()),
+            None,
+            "new each time"
+        );
         std::fs::remove_file(&file).unwrap();
         put(&file, "1");
         assert!(!project.interest.is_changed(&file, Stage::Starting), "written anew");

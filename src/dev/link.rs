@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -28,8 +28,8 @@ use crate::sys::process::exit_now;
 pub enum Message {
     /// Signals are looked at from here on.
     Hello,
-    /// The application consists of these files, besides those told before.
-    Files(Vec<PathBuf>),
+    /// The application consists of these files, besides those told before; it has read them by that time.
+    Files(Vec<PathBuf>, SystemTime),
     /// A module was not found in these directories.
     SearchPath(Vec<PathBuf>),
     /// Its templates are in these directories.

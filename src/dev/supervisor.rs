@@ -168,7 +168,7 @@ impl Supervisor {
     fn hear(&self, now: &mut Now, news: News) -> io::Result<()> {
         match news {
             News::Said(Message::Hello) => {}
-            News::Said(Message::Files(files)) => drop(self.watch.send(Told::Files(files, now.began()))),
+            News::Said(Message::Files(files, read)) => drop(self.watch.send(Told::Files(files, now.began(), read))),
             News::Said(Message::SearchPath(dirs)) => drop(self.watch.send(Told::SearchPath(dirs, now.began()))),
             News::Said(Message::Templates(dirs)) => drop(self.watch.send(Told::Templates(dirs))),
             News::Said(Message::Ready(ready)) => self.ready(now, &ready),
@@ -210,7 +210,8 @@ impl Supervisor {
         let places = failure.exceptions.iter().flat_map(|raised| &raised.frames);
         let files: Vec<PathBuf> =
             places.map(|frame| PathBuf::from(&frame.file)).filter(|file| file.is_absolute()).collect();
-        drop(self.watch.send(Told::Files(files, SystemTime::now())));
+        let read = SystemTime::now();
+        drop(self.watch.send(Told::Files(files, read, read)));
         now.failures += 1;
         // The process has done so too, with the variables as they are by now; this is for what is said here.
         let failure = secrets::without(failure, &self.settings.serve.variables, std::env::vars_os());

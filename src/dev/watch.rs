@@ -35,8 +35,8 @@ pub enum Told {
     Happened(PathBuf),
     /// The kernel has lost count.
     Lost,
-    /// A process that was started at this time has imported these files.
-    Files(Vec<PathBuf>, SystemTime),
+    /// A process that was started at the one time has imported these files by the other.
+    Files(Vec<PathBuf>, SystemTime, SystemTime),
     /// One that was started at this time has not found a module in these directories.
     SearchPath(Vec<PathBuf>, SystemTime),
     Templates(Vec<PathBuf>),
@@ -151,12 +151,12 @@ impl Watch {
                 let found = self.watched_files();
                 self.look_at(found)
             }
-            Told::Files(files, since) => {
+            Told::Files(files, since, read) => {
                 // Watched before they are looked at, or what happens between the two is lost.
                 for dir in files.iter().filter_map(|file| file.parent()) {
                     self.add(dir, false);
                 }
-                let late = self.interest.add_files(files, since)?;
+                let late = self.interest.add_files(files, since, read)?;
                 self.bytecode.forget(&late);
                 Some(late)
             }

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use pyo3::exceptions::PyModuleNotFoundError;
 use pyo3::prelude::*;
@@ -76,7 +76,8 @@ pub fn tell_failure(py: Python<'_>, settings: &Settings, link: Option<&Link>, er
     };
     let misses = error.exception.as_ref().is_some_and(|error| error.is_instance_of::<PyModuleNotFoundError>(py));
     let error = error.told(py);
-    link.tell(&Message::Files(modules::files(py).unwrap_or_default()));
+    let read = SystemTime::now();
+    link.tell(&Message::Files(modules::files(py).unwrap_or_default(), read));
     link.tell(&Message::Failed(secrets::without(failure, &settings.serve.variables, std::env::vars_os())));
     if misses {
         link.tell(&Message::SearchPath(modules::search_path(py).unwrap_or_default()));
@@ -128,11 +129,12 @@ fn follow(py: Python<'_>, link: &Link) {
             return;
         }
         count = now;
+        let read = SystemTime::now();
         let files = modules::files(py).unwrap_or_default();
         let new: Vec<PathBuf> = files.iter().filter(|file| told.binary_search(file).is_err()).cloned().collect();
         told = files;
         if !new.is_empty() {
-            link.tell(&Message::Files(new));
+            link.tell(&Message::Files(new, read));
         }
     };
     look(py, link);
