@@ -112,7 +112,7 @@ pub fn call<'py, const N: usize>(
     // compiler would go by its declaration again. The caller is attached, as a `Bound` says; callable and arguments live
     // through the call, which borrows them; no keyword is named.
     let result = unsafe {
-        let vectorcall: unsafe extern "C" fn(_, _, _, _) -> _ = ffi::PyObject_Vectorcall;
+        let vectorcall: unsafe extern "C" fn(_, _, _, _) -> _ = ffi::PyObject_VectorcallDict;
         let vectorcall: Vectorcall = std::mem::transmute(black_box(vectorcall));
         vectorcall(callable.as_ptr(), args.as_ptr(), N, std::ptr::null_mut())
     };
