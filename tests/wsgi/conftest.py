@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -59,3 +60,12 @@ def gate() -> Iterator[Gate]:
     gate = Gate()
     yield gate
     gate.close()
+
+
+@pytest.fixture
+def port() -> int:
+    """One that is free for the moment."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        number: int = sock.getsockname()[1]
+    return number

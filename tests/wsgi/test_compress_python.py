@@ -8,17 +8,15 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from conftest import FACES
+from python_face import needs_package, python, run
 from server import environment
 from wire import TIMEOUT
 
-# The package is in the wheel only, and pytest runs where that is installed.
-pytestmark = pytest.mark.skipif("wheel" not in FACES, reason="MONOPOD_FACES leaves out the wheel")
+pytestmark = needs_package
 
 SCRIPT = "".join(f"function f{n}(x) {{ return x + {n}; }}\n" for n in range(300))
 SUFFIXES = ("br", "gz", "zst")
@@ -30,26 +28,6 @@ def root(tmp_path: Path) -> Path:
     root.mkdir()
     (root / "app.js").write_text(SCRIPT)
     return root
-
-
-def run(*args: str, cwd: Path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *args],
-        cwd=cwd,
-        env=environment(env),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
-
-
-def python(code: str, cwd: Path) -> str:
-    """What a program prints; it must end well."""
-    ended = run("-c", textwrap.dedent(code), cwd=cwd)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
 
 
 def siblings(directory: Path) -> list[str]:

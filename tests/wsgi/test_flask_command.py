@@ -8,7 +8,6 @@ import signal
 import socket
 import textwrap
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,15 +43,6 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "static").mkdir()
     (tmp_path / "static/a.txt").write_text("static")
     return tmp_path
-
-
-@pytest.fixture
-def port() -> Iterator[int]:
-    """One that is free for the moment."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        number: int = sock.getsockname()[1]
-    return number
 
 
 def url_of(program: Program) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -45,15 +44,6 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "assets/site.css").write_text("body { color: red }")
     (tmp_path / "site1/urls.py").write_text(URLS)
     return tmp_path
-
-
-@pytest.fixture
-def port() -> Iterator[int]:
-    """One that is free for the moment."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        number: int = sock.getsockname()[1]
-    return number
 
 
 def runserver(project: Path, *args: str) -> Program:
