@@ -9,6 +9,7 @@ use pyo3::exceptions::{PyAttributeError, PyModuleNotFoundError};
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyType};
 
+use super::framework::flask;
 use crate::config::error::StartError;
 
 /// A loaded application and where it was found.
@@ -79,7 +80,7 @@ pub fn load(py: Python<'_>, target: Option<&str>, cwd: &Path) -> Result<Loaded, 
     }
     let flask_app = std::env::var("FLASK_APP").ok().filter(|text| !text.trim().is_empty());
     if let Some(text) = flask_app {
-        return resolve(py, &parse(text.trim())?, cwd);
+        return of_flask(py, text.trim(), cwd);
     }
     for name in ["app.py", "wsgi.py"] {
         if cwd.join(name).is_file() {
@@ -90,6 +91,24 @@ pub fn load(py: Python<'_>, target: Option<&str>, cwd: &Path) -> Result<Loaded, 
         "no application found in {}: name it, as in `monopod package.module:app`, or run where manage.py, app.py or wsgi.py is (--chdir DIR)",
         cwd.display()
     ))))
+}
+
+/// What FLASK_APP says, as Flask reads it: also a factory without brackets, or with arguments.
+fn of_flask(py: Python<'_>, text: &str, cwd: &Path) -> Result<Loaded, LoadError> {
+    let (module, named) = text.split_once(':').map_or((text, None), |(module, named)| (module, Some(named.trim())));
+    let target = parse(module)?;
+    let name = module_name(py, &target.module, cwd)?;
+    let module = import(py, &name, cwd)?;
+    let unreadable = |error| raised(error, "Flask cannot be asked for the application: see the traceback above");
+    let Some(found) = flask::application(&module, named).map_err(unreadable)? else {
+        return resolve(py, &parse(text)?, cwd);
+    };
+    let callable = found.map_err(|error| match flask::no_application(py, &error) {
+        Some(sentence) => StartError::software(format!("FLASK_APP={text}: {sentence}")).into(),
+        None => raised(error, &format!("FLASK_APP={text} raised while it made the application")),
+    })?;
+    let name = named.map_or_else(|| name.clone(), |named| format!("{name}:{named}"));
+    Ok(Loaded { callable: callable.unbind(), name })
 }
 
 /// Loads what `--ready-hook` names.
@@ -148,10 +167,7 @@ fn identifier(name: &str, target: &str) -> Result<String, StartError> {
 }
 
 fn resolve(py: Python<'_>, target: &Target, cwd: &Path) -> Result<Loaded, LoadError> {
-    let name = match &target.module {
-        Module::Dotted(name) => name.clone(),
-        Module::File(path) => module_of_file(py, &cwd.join(path))?,
-    };
+    let name = module_name(py, &target.module, cwd)?;
     let module = import(py, &name, cwd)?;
     let (callable, attribute) = match &target.attribute {
         Attribute::Usual => usual(&module, &name)?,
@@ -165,6 +181,13 @@ fn resolve(py: Python<'_>, target: &Target, cwd: &Path) -> Result<Loaded, LoadEr
     let name = format!("{name}:{attribute}");
     callable_only(&callable, &name)?;
     Ok(Loaded { callable: callable.unbind(), name })
+}
+
+fn module_name(py: Python<'_>, module: &Module, cwd: &Path) -> Result<String, LoadError> {
+    match module {
+        Module::Dotted(name) => Ok(name.clone()),
+        Module::File(path) => module_of_file(py, &cwd.join(path)),
+    }
 }
 
 /// Puts the directory a file's top package lies in on `sys.path`; returns the module's dotted name.
@@ -241,7 +264,7 @@ fn find<'py>(
     Ok(found)
 }
 
-/// `application`, `app`, then Flask's factories `create_app` and `make_app`.
+/// `application`, `app`, the only Flask application, then Flask's factories `create_app` and `make_app`.
 fn usual<'py>(module: &Bound<'py, PyAny>, name: &str) -> Result<(Bound<'py, PyAny>, String), LoadError> {
     for attribute in ["application", "app"] {
         if let Ok(Some(found)) = module.getattr_opt(attribute)
@@ -249,6 +272,9 @@ fn usual<'py>(module: &Bound<'py, PyAny>, name: &str) -> Result<(Bound<'py, PyAn
         {
             return Ok((found, attribute.to_owned()));
         }
+    }
+    if let Ok(Some((attribute, found))) = flask::only(module) {
+        return Ok((found, attribute));
     }
     for factory in ["create_app", "make_app"] {
         if let Ok(Some(found)) = module.getattr_opt(factory)

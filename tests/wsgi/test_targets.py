@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from server import Starter
+from server import Face, Starter
 
 WSGI = """
 def {name}(environ, start_response):
@@ -20,6 +20,15 @@ from flask import Flask
 @{name}.get("/")
 def index():
     return "{answer}"
+"""
+NAMED_FACTORY = """
+from flask import Flask
+
+
+def make(answer):
+    app = Flask(__name__)
+    app.add_url_rule("/", view_func=lambda: answer)
+    return app
 """
 FLASK_FACTORY = """
 from flask import Flask
@@ -138,8 +147,27 @@ def test_chdir_comes_before_the_import(start: Starter, project: Path, tmp_path_f
         ({"hello.py": FLASK.format(name="site", answer="named")}, {"FLASK_APP": "hello:site"}, "named"),
         ({"hello.py": FLASK.format(name="app", answer="file")}, {"FLASK_APP": "hello.py"}, "file"),
         ({"hello.py": FLASK_FACTORY}, {"FLASK_APP": "hello:create_app()"}, "factory"),
+        ({"hello.py": FLASK_FACTORY}, {"FLASK_APP": "hello:create_app"}, "factory"),
+        ({"hello.py": NAMED_FACTORY}, {"FLASK_APP": "hello:make('told')"}, "told"),
+        ({"app.py": FLASK.format(name="site", answer="only")}, {}, "only"),
+        ({"hello.py": FLASK.format(name="site", answer="only")}, {"FLASK_APP": "hello"}, "only"),
+        ({"hello.py": WSGI.format(name="application", answer="not Flask's")}, {"FLASK_APP": "hello"}, "not Flask's"),
     ],
-    ids=["app.py", "wsgi.py", "plain", "factory", "module", "module:name", "file", "module:factory()"],
+    ids=[
+        "app.py",
+        "wsgi.py",
+        "plain",
+        "factory",
+        "module",
+        "module:name",
+        "file",
+        "module:factory()",
+        "module:factory",
+        "module:factory(argument)",
+        "only",
+        "module with only",
+        "module of another framework",
+    ],
 )
 def test_flask_is_found(
     start: Starter, tmp_path: Path, files: dict[str, str], env: dict[str, str], answer: str
@@ -147,6 +175,13 @@ def test_flask_is_found(
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     assert start(None, cwd=tmp_path, env=env).ask().body.decode() == answer
+
+
+def test_what_flask_does_not_find_is_said_in_its_words(face: Face, tmp_path: Path) -> None:
+    (tmp_path / "hello.py").write_text(NAMED_FACTORY)
+    ended = face.run("check", cwd=tmp_path, env={"FLASK_APP": "hello:mak"})
+    assert ended.returncode == 70
+    assert "FLASK_APP=hello:mak: Failed to find attribute 'mak' in 'hello'" in ended.stderr
 
 
 @pytest.mark.parametrize("by", ["manage.py", "DJANGO_SETTINGS_MODULE"])

@@ -11,6 +11,52 @@ use crate::config::found::Found;
 /// How the rule of a static folder ends.
 const FILES: &str = "/<path:filename>";
 
+/// The application of `module` as `flask run` finds it, or makes it of what `named` says: what stands behind the colon in
+/// FLASK_APP. `None`: nothing here is Flask's.
+///
+/// # Errors
+/// Within: `flask.cli.NoAppException`, whose text says what to do, or what a factory raised.
+pub fn application<'py>(
+    module: &Bound<'py, PyAny>,
+    named: Option<&str>,
+) -> PyResult<Option<PyResult<Bound<'py, PyAny>>>> {
+    if imported(module.py(), "flask")?.is_none() {
+        return Ok(None);
+    }
+    let cli = module.py().import("flask.cli")?;
+    Ok(Some(match named {
+        Some(named) => cli.call_method1("find_app_by_string", (module, named)),
+        None => cli.call_method1("find_best_app", (module,)),
+    }))
+}
+
+/// What Flask says, where `error` is that it finds no application.
+#[must_use]
+pub fn no_application(py: Python<'_>, error: &PyErr) -> Option<String> {
+    let class = py.import("flask.cli").and_then(|cli| cli.getattr("NoAppException")).ok()?;
+    let is_it = error.matches(py, class).unwrap_or(false);
+    is_it.then(|| error.value(py).getattr("message").and_then(|text| text.extract()).ok()).flatten()
+}
+
+/// The only Flask application of `module`, and its name.
+///
+/// # Errors
+/// That the module has no dictionary.
+pub fn only<'py>(module: &Bound<'py, PyAny>) -> PyResult<Option<(String, Bound<'py, PyAny>)>> {
+    let mut found: Option<(String, Bound<'py, PyAny>)> = None;
+    for (name, value) in module.getattr("__dict__")?.cast_into::<PyDict>()? {
+        if !is_flask(&value)? {
+            continue;
+        }
+        match &found {
+            Some((_, other)) if other.is(&value) => {}
+            Some(_) => return Ok(None),
+            None => found = Some((name.extract()?, value)),
+        }
+    }
+    Ok(found)
+}
+
 /// `app` in Werkzeug's debugger, console included, and the PIN that the console asks for; `None`: it is no Flask
 /// application in debug mode.
 pub fn debugged(app: &Bound<'_, PyAny>) -> PyResult<Option<(Py<PyAny>, Option<String>)>> {
