@@ -120,6 +120,7 @@ async fn answer(
 ) -> Result<Response<String>, Infallible> {
     drop(timeout(BODY_WITHIN, take_body(request.body_mut())).await);
     let waits_for = request.headers().get(FAILURE).and_then(|id| id.to_str().ok()).map(str::to_owned);
+    let has_waited = waits_for.is_some();
     if let Some(id) = waits_for {
         let is_over = |now: &Current| now.as_ref().is_none_or(|named| named.id != id);
         drop(current.wait_for(is_over).await);
@@ -127,8 +128,9 @@ async fn answer(
     let now = current.borrow().clone();
     Ok(match now {
         Some(named) => failed(&request, &named, &root),
-        // Only who has waited can come here: the application answers the others.
-        None => plain(StatusCode::NO_CONTENT, String::new()),
+        None if has_waited => plain(StatusCode::NO_CONTENT, String::new()),
+        // On a connection from before the mend, as browsers keep one in reserve: a new one leads to the application.
+        None => elsewhere(&request),
     })
 }
 
@@ -155,6 +157,18 @@ fn failed(request: &Request<Incoming>, named: &Named, root: &PathBuf) -> Respons
     }
     if request.method() == Method::HEAD {
         response.body_mut().clear();
+    }
+    response
+}
+
+/// Sends to the same address once more, with method and body (RFC 9110 §15.4.8), as this connection ends here.
+fn elsewhere(request: &Request<Incoming>) -> Response<String> {
+    let mut response = plain(StatusCode::TEMPORARY_REDIRECT, String::new());
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    // `//other` alone would lead to another host (RFC 3986 §4.2).
+    let location = if path.starts_with("//") { format!("/.{path}") } else { path.to_owned() };
+    if let Ok(location) = HeaderValue::from_str(&location) {
+        response.headers_mut().insert(header::LOCATION, location);
     }
     response
 }

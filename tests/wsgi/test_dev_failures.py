@@ -202,3 +202,22 @@ def test_a_hanging_import_is_replaced_by_its_mend(start: Starter, flask: Project
     os.kill(child, signal.SIGKILL)
     fails(server)
     assert b"SIGKILL" in server.ask("/").body
+
+
+def test_a_connection_from_before_the_mend_leads_to_the_application(start: Starter, flask: Project) -> None:
+    """Browsers keep one in reserve: a page that is fetched by it is to be the application's."""
+    flask.write("app.py", "1 / 0\n")
+    server = flask.serve(start)
+    fails(server)
+    with server.connect() as reserve, server.connect() as other:
+        # Taken by now, as one that came later is answered.
+        assert server.ask("/").status == 500
+        flask.write("app.py", FLASK)
+        await_answer(server, b"one")
+        reserve.request("/orders?page=2", "POST", body=b"x" * 100)
+        answer = reserve.answer()
+        other.request("//elsewhere.example/")
+        assert other.answer().get("location") == "/.//elsewhere.example/"
+    assert answer.status == 307
+    assert answer.get("location") == "/orders?page=2"
+    assert answer.get("connection") == "close"
