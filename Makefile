@@ -42,7 +42,7 @@ python = $$(cat $(PYTHON_FILE))
 cargo = PYO3_PYTHON=$(python) cargo
 # A binary is linked with one Python, so that for another one has a target directory of its own.
 bench_python = $(or $(BENCH_PYTHON),$(python))
-BENCH_TARGET = $(if $(BENCH_PYTHON),$(TARGET)/bench-build,$(TARGET))
+PROFILED = $(TARGET)/profiled$(if $(BENCH_PYTHON),-bench)
 # In CI a Cargo.lock that does not fit Cargo.toml is an error.
 locked = $(if $(CI),--locked)
 stage = @scripts/stage
@@ -52,7 +52,7 @@ maturin = PYO3_PYTHON=$(python) CARGO_TARGET_DIR=$(TARGET)/wheel-build $(TOOLS_V
 
 WHEEL_SOURCES := $(shell find src python monopod.data -type f -not -name '*.pyc' 2>/dev/null) \
 	Cargo.toml Cargo.lock build.rs pyproject.toml rust-toolchain.toml README.md LICENSE
-PYTHON_CODE := python tests examples benches scripts/check-rooms scripts/fuzz
+PYTHON_CODE := python tests examples benches scripts/check-rooms scripts/fuzz scripts/train scripts/training_app.py
 
 ##@ Everyday
 
@@ -89,9 +89,8 @@ lint: check-rooms check-format lint-python clippy ## rooms, formatting, ruff, my
 
 .PHONY: bench
 bench: $(PYTHON_FILE) ## measure beside the peers, see benches/load/README.md (ARGS="hello …", BENCH_PYTHON=…)
-	$(stage) "cargo build --release" env PYO3_PYTHON=$(bench_python) CARGO_TARGET_DIR=$(BENCH_TARGET) \
-		cargo build --release $(locked) --bin monopod
-	@$(python) benches/load/run.py --python $(bench_python) --monopod $(BENCH_TARGET)/release/monopod $(ARGS)
+	$(stage) "release binary" env PYO3_PYTHON=$(bench_python) PROFILED=$(PROFILED) scripts/build-release binary $(locked)
+	@$(python) benches/load/run.py --python $(bench_python) --monopod $(PROFILED)/monopod $(ARGS)
 
 .PHONY: bench-paths
 bench-paths: $(PYTHON_FILE) ## time each part of a request's way alone (ARGS="guard …")
@@ -103,13 +102,13 @@ bench-counts: $(PYTHON_FILE) ## count their instructions and compare with benche
 
 .PHONY: bench-rollout
 bench-rollout: $(PYTHON_FILE) $(TARGET)/bench-venv/.peers ## rolling updates under load, see benches/container/README.md (ARGS=…)
-	$(stage) "cargo build --release" env PYO3_PYTHON=$(python) cargo build --release $(locked) --bin monopod
+	$(stage) "release binary" env PYO3_PYTHON=$(python) scripts/build-release binary $(locked)
 	@$(python) benches/container/rollout.py $(ARGS)
 
 .PHONY: bench-image
 bench-image: wheel $(TEST_VENV)/.ready ## size, start and memory of the image beside gunicorn with nginx
-	$(stage) "cargo build --release" env PYO3_PYTHON=$(python) cargo build --release $(locked) --bin monopod
-	$(call lay-parts,$(TARGET)/release/monopod,"$$(ls -t $(TARGET)/wheels/*.whl | head -n 1)")
+	$(stage) "release binary" env PYO3_PYTHON=$(python) scripts/build-release binary $(locked)
+	$(call lay-parts,$(TARGET)/profiled/monopod,"$$(ls -t $(TARGET)/wheels/*.whl | head -n 1)")
 	@scripts/test-container $(TEST_VENV)/bin/python benches/container/figures.py
 
 .PHONY: fuzz
@@ -118,9 +117,14 @@ fuzz: $(CARGO_FUZZ) $(PYTHON_FILE) ## fuzz the HTTP edge, see fuzz/README.md (FU
 		--sanitizer $(FUZZ_SANITIZER) $(FUZZ_TARGETS)
 
 .PHONY: wheel
-wheel: $(TOOLS_VENV)/.ready ## build the release wheel into target/wheels
+wheel: $(TOOLS_VENV)/.ready ## build a wheel into target/wheels
 	$(stage) "release wheel" env $(maturin) --release --out $(TARGET)/wheels
 	@ls -1t $(TARGET)/wheels/*.whl | head -n 1
+
+.PHONY: release
+release: $(TOOLS_VENV)/.ready ## the same wheel and target/profiled/monopod by a profile of their work: faster, and twenty minutes
+	$(stage) "release binary" env PYO3_PYTHON=$(python) scripts/build-release binary $(locked)
+	$(stage) "release wheel" env PYO3_PYTHON=$(python) scripts/build-release wheel
 
 .PHONY: image
 image: ## build the image `monopod`, see docs/image.md (ARGS="--build-arg BASE=python:3.12-slim")

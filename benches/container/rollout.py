@@ -117,7 +117,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("servers", nargs="*", metavar="SERVER", help=f"some of: {'; '.join(KINDS)}; default: all")
     parser.add_argument("--rollouts", type=int, default=20, help="of each server (20)")
-    parser.add_argument("--monopod", default="target/release/monopod", help="the command (target/release/monopod)")
+    parser.add_argument("--monopod", default="target/profiled/monopod", help="the command (target/profiled/monopod)")
     parser.add_argument("--venv", type=Path, default=Path("target/bench-venv"), help="where the peers are installed")
     arguments = parser.parse_args()
     unknown = set(arguments.servers) - set(KINDS)
@@ -126,7 +126,7 @@ def main() -> int:
     chosen = arguments.servers or list(KINDS)
     command = shutil.which(arguments.monopod)
     if "monopod" in chosen and command is None:
-        parser.error(f"{arguments.monopod} is not there: cargo build --release, or name another by --monopod")
+        parser.error(f"{arguments.monopod} is not there: make release, or name another by --monopod")
     places = {"monopod": Path(command or ".").resolve().parent}
     print(HEAD)
     failed = 0

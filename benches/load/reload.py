@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How long a developer waits: from the edit of a file to the first answer that has it, beside the frameworks' own servers.
 
-    benches/load/reload.py --monopod target/release/monopod --python target/test-venv/bin/python [--edits 20]
+    benches/load/reload.py --monopod target/profiled/monopod --python target/test-venv/bin/python [--edits 20]
 
 A five-line Flask file, and the admin of a new Django project with an edit of its urls.py. After each edit one client asks
 again and again on a connection of its own, as a browser that is reloaded would. Told are median and slowest, and how many

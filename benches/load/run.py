@@ -82,7 +82,11 @@ def parser() -> Parser:
     made.add_argument("--servers", type=names, help=f"some of {','.join(SERVERS)}; default: all there are")
     made.add_argument("--threads", type=counts, help="thread counts instead of the scenario's own, such as 1,8")
     made.add_argument("--reference", type=names, help="the server ratios refer to (nginx for files, else granian)")
-    made.add_argument("--monopod", type=Path, help="the command (target/release/monopod, or the one in the venv)")
+    made.add_argument(
+        "--monopod",
+        type=Path,
+        help="the command (target/profiled/monopod, or target/release/monopod, or the one in the venv)",
+    )
     made.add_argument("--python", default=sys.executable, help="the Python the venv is made with (this one)")
     made.add_argument("--json", type=Path, metavar="OUT", help="also write the JSON record to this file")
     return made

@@ -74,7 +74,8 @@ struct Shared {
 struct Outbox {
     /// Tickets whose outcome has been put down.
     letters: Vec<Arc<Ticket>>,
-    oldest: Option<Instant>,
+    /// When the first and the last of them were put in.
+    span: Option<(Instant, Instant)>,
 }
 
 impl Replies {
@@ -113,14 +114,14 @@ impl Replies {
         new
     }
 
-    /// Flushes when the batch is full or its oldest reply has waited long enough.
+    /// Flushes when the batch is full or its oldest reply had waited long enough when the last came; for who has just put one in.
     pub fn flush_if_due(&self) {
         let unflushed = self.shared.unflushed.load(Ordering::Relaxed);
         if unflushed == 0 {
             return;
         }
         let due = unflushed >= FLUSH_COUNT
-            || self.shared.outbox.lock().oldest.is_none_or(|oldest| oldest.elapsed() >= FLUSH_AFTER);
+            || self.shared.outbox.lock().span.is_none_or(|(first, last)| last.duration_since(first) >= FLUSH_AFTER);
         if due {
             self.flush();
         }
@@ -133,7 +134,7 @@ impl Replies {
             {
                 let mut outbox = self.shared.outbox.lock();
                 std::mem::swap(&mut outbox.letters, &mut letters);
-                outbox.oldest = None;
+                outbox.span = None;
             }
             if letters.is_empty() {
                 self.shared.ready.notified().await;
@@ -155,7 +156,7 @@ impl Replies {
         ticket.lay(outcome);
         {
             let mut outbox = self.shared.outbox.lock();
-            outbox.oldest.get_or_insert(now);
+            outbox.span.get_or_insert((now, now)).1 = now;
             outbox.letters.push(ticket);
         }
         self.shared.unflushed.fetch_add(1, Ordering::AcqRel);
@@ -174,6 +175,12 @@ impl ReplyHandle {
     /// A thread took the job at `now`.
     pub fn taken(&mut self, now: Instant) {
         self.taken = Some(now);
+    }
+
+    /// When a thread took it.
+    #[must_use]
+    pub fn taken_at(&self) -> Option<Instant> {
+        self.taken
     }
 
     /// Puts the outcome in the outbox, where it leaves with the batch, unless the job was answered on its behalf.
@@ -293,7 +300,8 @@ mod tests {
             let (handle, _) = replies.handle();
             handle.send(reply("x"));
             if n == 1 {
-                replies.shared.outbox.lock().oldest = Some(Instant::now() + Duration::from_mins(1));
+                // So far apart that they are never due by time.
+                replies.shared.outbox.lock().span = Some((Instant::now() + Duration::from_mins(1), Instant::now()));
             }
             replies.flush_if_due();
             let left = replies.shared.unflushed.load(Ordering::Relaxed);

@@ -9,9 +9,10 @@ use std::hint::black_box;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use bytes::Bytes;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyIterator, PyString};
+use pyo3::types::{PyBytes, PyIterator, PyString};
 
 use crate::config::error::StartError;
 
@@ -148,5 +149,26 @@ pub fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyStrin
     unsafe {
         let string = ffi::PyUnicode_DecodeLatin1(bytes.as_ptr().cast(), bytes.len().cast_signed(), std::ptr::null());
         Ok(Bound::from_owned_ptr_or_err(py, string)?.cast_into_unchecked())
+    }
+}
+
+/// The bytes of `chunks` in one object, written once: [`pyo3::types::PyBytes::new_with`] would fill it with zeros before.
+///
+/// # Errors
+/// `MemoryError`.
+#[allow(unsafe_code)]
+pub fn joined<'py>(py: Python<'py>, chunks: &[Bytes]) -> PyResult<Bound<'py, PyBytes>> {
+    let len = chunks.iter().map(Bytes::len).sum::<usize>();
+    // SAFETY: null asks for an object with room for `len` bytes, which are ours to write until anybody else sees it; the
+    // chunks fill it exactly, as its length is their sum. A failed allocation is null with an exception set.
+    unsafe {
+        let object = ffi::PyBytes_FromStringAndSize(std::ptr::null(), len.cast_signed());
+        let bytes = Bound::from_owned_ptr_or_err(py, object)?;
+        let mut at = ffi::PyBytes_AsString(object).cast::<u8>();
+        for chunk in chunks {
+            std::ptr::copy_nonoverlapping(chunk.as_ptr(), at, chunk.len());
+            at = at.add(chunk.len());
+        }
+        Ok(bytes.cast_into_unchecked())
     }
 }

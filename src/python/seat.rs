@@ -113,7 +113,7 @@ impl Seat {
             method: parts.method.clone(),
             uri: parts.uri.clone(),
             id: job.head.id.clone(),
-            since: Instant::now(),
+            since: job.reply.taken_at().unwrap_or_else(Instant::now),
             unheard_since: None,
             away: None,
             slow: false,

@@ -107,7 +107,6 @@ pub struct EnvironFactory {
     keys: Keys,
     known: HeaderMap<Py<PyString>>,
     methods: Vec<(http::Method, Py<PyString>)>,
-    http_11: Py<PyString>,
     http_10: Py<PyString>,
     http_2: Py<PyString>,
     metrics: Arc<Metrics>,
@@ -149,12 +148,16 @@ impl EnvironFactory {
         for name in ALWAYS {
             template.set_item(key(name), py.None())?;
         }
+        // What most requests say; the others set it.
+        let usual = [("REQUEST_METHOD", "GET"), ("SERVER_PROTOCOL", "HTTP/1.1"), ("QUERY_STRING", "")];
+        for (name, value) in usual {
+            template.set_item(key(name), key(value))?;
+        }
         let mut known = HeaderMap::with_capacity(KNOWN.len());
         for name in KNOWN {
             known.insert(HeaderName::from_static(name), key(&environ_key(name)));
         }
         let methods = [
-            http::Method::GET,
             http::Method::POST,
             http::Method::HEAD,
             http::Method::PUT,
@@ -189,7 +192,6 @@ impl EnvironFactory {
             },
             known,
             methods: methods.into_iter().map(|method| (method.clone(), key(method.as_str()))).collect(),
-            http_11: key("HTTP/1.1"),
             http_10: key("HTTP/1.0"),
             http_2: key("HTTP/2.0"),
             metrics,
@@ -212,19 +214,18 @@ impl EnvironFactory {
         let keys = &self.keys;
         let parts = &head.parts;
         let environ = self.template.bind(py).copy()?;
-        match self.methods.iter().find(|(method, _)| *method == parts.method) {
-            Some((_, text)) => environ.set_item(&keys.method, text)?,
-            None => environ.set_item(&keys.method, parts.method.as_str())?,
+        if parts.method != http::Method::GET {
+            match self.methods.iter().find(|(method, _)| *method == parts.method) {
+                Some((_, text)) => environ.set_item(&keys.method, text)?,
+                None => environ.set_item(&keys.method, parts.method.as_str())?,
+            }
         }
         self.set_target(py, &environ, &parts.uri, &head.client)?;
-        environ.set_item(
-            &keys.protocol,
-            match parts.version {
-                Version::HTTP_10 => &self.http_10,
-                Version::HTTP_2 => &self.http_2,
-                _ => &self.http_11,
-            },
-        )?;
+        match parts.version {
+            Version::HTTP_10 => environ.set_item(&keys.protocol, &self.http_10)?,
+            Version::HTTP_2 => environ.set_item(&keys.protocol, &self.http_2)?,
+            _ => {}
+        }
         let client = &head.client;
         environ.set_item(&keys.remote_addr, latin1(py, client.remote_addr.as_bytes())?)?;
         environ.set_item(&keys.remote_port, latin1(py, client.remote_port.as_bytes())?)?;
@@ -261,7 +262,9 @@ impl EnvironFactory {
             environ.set_item(&keys.script_name, script_name)?;
         }
         environ.set_item(&keys.path_info, latin1(py, &path_info(uri.path(), &self.root_path))?)?;
-        environ.set_item(&keys.query_string, latin1(py, uri.query().unwrap_or("").as_bytes())?)?;
+        if let Some(query) = uri.query() {
+            environ.set_item(&keys.query_string, latin1(py, query.as_bytes())?)?;
+        }
         // As the client sent it: an absolute target stays absolute (its scheme in small letters, an empty path as `/`).
         let raw = match uri.path_and_query() {
             Some(target) if uri.scheme().is_none() => latin1(py, target.as_str().as_bytes())?,

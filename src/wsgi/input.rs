@@ -6,9 +6,10 @@ use std::os::fd::IntoRawFd;
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyType};
+use pyo3::types::PyType;
 
 use crate::exchange::{Permit, Spooled};
+use crate::python::embed::joined;
 
 static BYTES_IO: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 static FILE_IO: PyOnceLock<Py<PyType>> = PyOnceLock::new();
@@ -31,15 +32,8 @@ impl<'py> Input<'py> {
         let bytes_io = BYTES_IO.import(py, "io", "BytesIO")?;
         match body {
             Spooled::Empty => Ok(Self { stream: bytes_io.call0()?, _permit: None, has_descriptor: false }),
-            Spooled::Memory { chunks, len, permit } => {
-                let bytes = PyBytes::new_with(py, len, |buffer| {
-                    let mut at = 0;
-                    for chunk in &chunks {
-                        buffer[at..at + chunk.len()].copy_from_slice(chunk);
-                        at += chunk.len();
-                    }
-                    Ok(())
-                })?;
+            Spooled::Memory { chunks, permit, .. } => {
+                let bytes = joined(py, &chunks)?;
                 Ok(Self { stream: bytes_io.call1((bytes,))?, _permit: Some(permit), has_descriptor: false })
             }
             Spooled::File { file, permit, .. } => {
