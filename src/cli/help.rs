@@ -9,6 +9,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::completions;
 use crate::config::StartError;
+use crate::config::dev_default;
 use crate::config::options;
 use crate::config::sources::platform_name;
 
@@ -149,7 +150,7 @@ fn shape(arg: Arg, form: Form, whose: Whose) -> Arg {
     let arg = if arg.get_help_heading().is_none() { arg.help_heading(OTHER) } else { arg };
     match form {
         Form::Group(heading) if arg.get_help_heading() != Some(heading) => arg.hide(true),
-        Form::Whole | Form::Group(_) if is_setting => show_env(arg),
+        Form::Whole | Form::Group(_) if is_setting => show_env(arg, whose),
         Form::Brief => match BRIEF.iter().find(|(key, _)| *key == options::key(&arg)) {
             Some((key, "")) => {
                 let (meaning, _) = options::meaning(&arg);
@@ -180,8 +181,10 @@ fn first_words(meaning: &str) -> &str {
 }
 
 /// Adds the environment names to an option's help, before its default.
-fn show_env(arg: Arg) -> Arg {
+fn show_env(arg: Arg, whose: Whose) -> Arg {
     let (meaning, default) = options::meaning(&arg);
+    let developers = if whose == Whose::Dev { dev_default(arg.get_id().as_str()) } else { None };
+    let default = developers.map(str::to_owned).or(default);
     let platform = platform_name(arg.get_id().as_str()).map(|name| format!(", {name}")).unwrap_or_default();
     let default = default.map(|default| format!(" [default: {default}]")).unwrap_or_default();
     let help = format!("{meaning} [env: {}{platform}]{default}", options::env_name(&arg));

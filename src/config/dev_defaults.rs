@@ -9,6 +9,7 @@ use super::variables::{Variable, Variables};
 pub const THREADS: usize = 4;
 
 /// The default of the option with this id, as it would be typed.
+#[must_use]
 pub fn dev_default(id: &str) -> Option<&'static str> {
     Some(match id {
         "threads" => "4",

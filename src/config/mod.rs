@@ -33,6 +33,7 @@ pub mod trusted;
 pub mod values;
 pub mod variables;
 
+pub use dev_defaults::dev_default;
 pub use error::StartError;
 pub use found::Found;
 pub use reading::Origin;

@@ -5,12 +5,14 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::uri::Authority;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
@@ -39,6 +41,10 @@ const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// not read it.
 const MOST_BODY: usize = 8 << 20;
 const BODY_WITHIN: Duration = Duration::from_secs(2);
+
+/// What who asks by another name is told.
+const ELSEWHERE: &str = "The application does not start. Why is told by the terminal of `monopod dev`, and here to who asks by \
+                         localhost or an address: not by another name, as a page of somebody else's could.\n";
 
 /// A failure that has a name.
 #[derive(Debug)]
@@ -136,8 +142,11 @@ async fn answer(
 
 fn failed(request: &Request<Incoming>, named: &Named, root: &PathBuf) -> Response<String> {
     let page = Page { failure: &named.failure, id: &named.id, root };
-    let nonce = wants_html(request.headers()).then(nonce).flatten();
-    let mut response = if let Some(nonce) = nonce {
+    let is_safe = names_this_machine(request);
+    let nonce = (is_safe && wants_html(request.headers())).then(nonce).flatten();
+    let mut response = if !is_safe {
+        plain(StatusCode::INTERNAL_SERVER_ERROR, ELSEWHERE.to_owned())
+    } else if let Some(nonce) = nonce {
         let mut response = plain(StatusCode::INTERNAL_SERVER_ERROR, page.html(request.method().as_str(), &nonce));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
@@ -159,6 +168,17 @@ fn failed(request: &Request<Incoming>, named: &Named, root: &PathBuf) -> Respons
         response.body_mut().clear();
     }
     response
+}
+
+/// Whether the page was asked for by an address or by `localhost`. By another name it may be a web page of somebody else's that
+/// asks, whose name leads here by now (DNS rebinding), and the failure shows source.
+fn names_this_machine(request: &Request<Incoming>) -> bool {
+    let given = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let authority = given.and_then(|host| host.parse::<Authority>().ok());
+    // Browsers send one.
+    let Some(authority) = request.uri().authority().or(authority.as_ref()) else { return given.is_none() };
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+    host == "localhost" || host.ends_with(".localhost") || host.parse::<IpAddr>().is_ok()
 }
 
 /// Sends to the same address once more, with method and body (RFC 9110 §15.4.8), as this connection ends here.

@@ -6,13 +6,16 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::ops::Bound;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
-use glob::Pattern;
+use glob::{MatchOptions, Pattern};
 
 use super::ignored::{is_ignored_directory, is_ignored_file, is_likely_template};
 
+/// `*` stands for names of one directory, as in a shell; `**` for directories.
+const AS_A_SHELL: MatchOptions =
+    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
 /// A larger module outside of the project is data.
 const LARGEST_HASHED: u64 = 1024 * 1024;
 
@@ -46,7 +49,7 @@ pub struct Interest {
     /// The names that modules are imported by, without their packages.
     names: HashSet<OsString>,
     template_dirs: Vec<PathBuf>,
-    extra: Vec<Pattern>,
+    extra: Vec<Extra>,
     states: HashMap<PathBuf, State>,
     /// What was in files that changed.
     origins: HashMap<PathBuf, State>,
@@ -60,13 +63,12 @@ impl Interest {
     /// In a project at `root` these `settings` files, and what the `extra` patterns match.
     #[must_use]
     pub fn new(root: &Path, settings: impl IntoIterator<Item = PathBuf>, extra: &[String]) -> Self {
-        let pattern = |text: &String| Pattern::new(&root.join(text).to_string_lossy()).ok();
         let mut interest = Self {
             root: root.to_owned(),
             files: BTreeSet::new(),
             names: HashSet::new(),
             template_dirs: Vec::new(),
-            extra: extra.iter().filter_map(pattern).collect(),
+            extra: extra.iter().filter_map(|text| Extra::new(root, text)).collect(),
             states: HashMap::new(),
             origins: HashMap::new(),
             doubtful: HashSet::new(),
@@ -153,7 +155,7 @@ impl Interest {
     /// Whether `path` is something whose content counts.
     #[must_use]
     pub fn has(&self, path: &Path) -> bool {
-        self.files.contains(path) || self.is_extra(path) || self.is_template(path)
+        self.files.contains(path) || self.is_extra(path) || self.is_template(path) || self.is_translation(path)
     }
 
     /// Whether what happened at `path` matters; without an application that answers more does.
@@ -202,16 +204,15 @@ impl Interest {
     #[must_use]
     pub fn outer_dirs(&self) -> BTreeSet<PathBuf> {
         let dirs = self.files.iter().filter_map(|file| file.parent());
-        let patterns = self.extra.iter().map(|pattern| fixed_part(pattern.as_str()));
-        let beside = patterns.filter_map(|path| path.parent().map(Path::to_owned));
-        dirs.map(Path::to_owned).chain(beside).collect()
+        let beside = self.extra.iter().filter_map(|extra| extra.fixed.parent());
+        dirs.chain(beside).map(Path::to_owned).collect()
     }
 
     /// All trees whose files count, but for the project's own: those of templates and of patterns.
     #[must_use]
     pub fn trees(&self) -> Vec<PathBuf> {
-        let wild = self.extra.iter().map(|pattern| fixed_part(pattern.as_str())).filter(|dir| dir.is_dir());
-        self.template_dirs.iter().cloned().chain(wild).collect()
+        let wild = self.extra.iter().map(|extra| &extra.fixed).filter(|dir| dir.is_dir());
+        self.template_dirs.iter().chain(wild).cloned().collect()
     }
 
     /// Whether it was looked at.
@@ -258,7 +259,7 @@ impl Interest {
     }
 
     fn is_extra(&self, path: &Path) -> bool {
-        self.extra.iter().any(|pattern| pattern.matches_path(path))
+        self.extra.iter().any(|extra| extra.pattern.matches_path_with(path, AS_A_SHELL))
     }
 
     fn is_template(&self, path: &Path) -> bool {
@@ -278,6 +279,13 @@ impl Interest {
             Some(dir) if self.root.starts_with(dir) => is_likely_template(path) && !self.is_in_ignored(path),
             Some(dir) => path != dir && !path.is_dir() && path.extension().is_none_or(|extension| extension != "py"),
         }
+    }
+
+    /// Whether it is a catalog of gettext's, which is read once.
+    fn is_translation(&self, path: &Path) -> bool {
+        path.extension().is_some_and(|extension| extension == "mo")
+            && path.parent().is_some_and(|dir| dir.ends_with("LC_MESSAGES"))
+            && self.is_of_project(path)
     }
 
     /// Whether the path leads through a directory of the project that is not looked into.
@@ -322,9 +330,32 @@ fn is_younger(path: &Path, than: SystemTime) -> bool {
     std::fs::metadata(path).and_then(|found| found.modified()).is_ok_and(|time| time > than)
 }
 
-/// The path up to the first part that has a wildcard.
-fn fixed_part(pattern: &str) -> PathBuf {
-    Path::new(pattern).iter().take_while(|part| !part.to_string_lossy().contains(['*', '?', '['])).collect()
+/// What somebody named besides (`--reload-extra-file`).
+struct Extra {
+    pattern: Pattern,
+    /// The path up to the first part that has a wildcard.
+    fixed: PathBuf,
+}
+
+impl Extra {
+    /// `text` as seen from `root`, in whose own path nothing is a wildcard.
+    fn new(root: &Path, text: &str) -> Option<Self> {
+        let mut parts: Vec<(&OsStr, bool)> = root.iter().map(|part| (part, false)).collect();
+        for component in Path::new(text).components() {
+            match component {
+                Component::Prefix(_) | Component::CurDir => {}
+                Component::RootDir => parts = vec![(component.as_os_str(), false)],
+                Component::ParentDir => parts.truncate((parts.len() - 1).max(1)),
+                Component::Normal(part) => parts.push((part, part.to_string_lossy().contains(['*', '?', '[']))),
+            }
+        }
+        let fixed = parts.iter().take_while(|(_, is_wild)| !is_wild).map(|(part, _)| part).collect();
+        let written = parts.iter().skip(1).map(|(part, is_wild)| match part.to_string_lossy() {
+            wild if *is_wild => format!("/{wild}"),
+            name => format!("/{}", Pattern::escape(&name)),
+        });
+        Some(Self { pattern: Pattern::new(&written.collect::<String>()).ok()?, fixed })
+    }
 }
 
 #[cfg(test)]
@@ -378,8 +409,34 @@ mod tests {
         assert!(project.put("pages/a.txt", "x"), "a template");
         assert!(project.put("shop/templates/a.html", "x"), "a template by the name of its directory");
         assert!(project.put("data/a/b.json", "x"), "named");
+        assert!(project.put("shop/locale/de/LC_MESSAGES/django.mo", "x"), "a translation");
         std::fs::remove_file(project.dir.path().join("pkg/views.py")).unwrap();
         assert!(project.is_changed("pkg/views.py", Stage::Up), "gone");
+    }
+
+    #[test]
+    fn extra_files_are_named_as_a_shell_would() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("site [old]");
+        let named = ["./conf/*.toml", "../shared/rates.json", "data/**/*.csv", "[ab].txt"].map(str::to_owned);
+        let mut interest = Interest::new(&root, [], &named);
+        let mut counts = |name: &str| {
+            let path = dir.path().join(name);
+            put(&path, "x");
+            interest.is_changed(&path, Stage::Up)
+        };
+        for name in ["conf/a.toml", "data/x.csv", "data/one/two/x.csv", "a.txt"] {
+            assert!(counts(&format!("site [old]/{name}")), "{name}");
+        }
+        assert!(counts("shared/rates.json"));
+        for name in ["conf/below/a.toml", "conf/a.json", "data/x.json", "c.txt"] {
+            assert!(!counts(&format!("site [old]/{name}")), "{name}");
+        }
+        let absolute = dir.path().join("elsewhere/*.yml");
+        let interest = Interest::new(&root, [], &[absolute.to_string_lossy().into_owned()]);
+        assert_eq!(interest.outer_dirs(), BTreeSet::from([dir.path().to_owned()]));
+        std::fs::create_dir(dir.path().join("elsewhere")).unwrap();
+        assert_eq!(interest.trees(), [dir.path().join("elsewhere")]);
     }
 
     #[test]

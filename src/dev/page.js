@@ -2,7 +2,8 @@
   const id = document.documentElement.dataset.failure;
   const again = () => {
     if (document.documentElement.dataset.method === "GET") location.reload();
-    else location.replace(location.href);
+    // With the fragment it would be a step within this page.
+    else location.replace(location.href.split("#")[0]);
   };
   const ask = async () => {
     try {

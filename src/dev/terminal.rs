@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustix::process::getpgrp;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 
+use crate::config::colour::wants_colour;
 use crate::telemetry::console;
 
 /// Where the supervisor talks to.
@@ -19,11 +20,8 @@ impl Terminal {
     /// As it is now.
     #[must_use]
     pub fn found(env: &dyn Fn(&str) -> Option<OsString>) -> Self {
-        // https://no-color.org: whatever it is, unless it is empty.
-        let color =
-            env("NO_COLOR").is_none_or(|value| value.is_empty()) && env("TERM").is_none_or(|term| term != "dumb");
         let settings = stdin().is_terminal().then(|| tcgetattr(stdin()).ok()).flatten();
-        Self { settings, color: color && stdout().is_terminal() }
+        Self { settings, color: wants_colour(env, stdout().is_terminal()) }
     }
 
     /// Puts its settings back, where it is ours to set.

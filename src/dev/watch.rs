@@ -56,6 +56,8 @@ struct Watch {
     stamps: HashMap<PathBuf, Stamp>,
     stage: Stage,
     is_tired: bool,
+    /// There are more directories than are watched.
+    is_large: bool,
 }
 
 /// Starts to watch. Paths come as people know them, the first of each change.
@@ -78,6 +80,7 @@ pub fn start(interest: Interest, bytecode: Bytecode) -> io::Result<(Sender<Told>
     }
     let mut watch = Watch {
         is_tired: watcher.is_none(),
+        is_large: false,
         interest,
         bytecode,
         own_writes: OwnWrites::default(),
@@ -292,6 +295,7 @@ impl Watch {
         while let Some(dir) = waiting.pop() {
             count += 1;
             if count > MOST_DIRECTORIES {
+                self.tell_large();
                 break;
             }
             self.add(&dir, is_new);
@@ -306,6 +310,16 @@ impl Watch {
             }
         }
         files
+    }
+
+    fn tell_large(&mut self) {
+        if !std::mem::replace(&mut self.is_large, true) {
+            console::complain(&format!(
+                "{} has more than {MOST_DIRECTORIES} directories, so that not all of it is watched: start in the \
+                 project's own directory, or name it by --chdir",
+                self.interest.root().display()
+            ));
+        }
     }
 
     fn add(&mut self, dir: &Path, is_new: bool) {

@@ -27,7 +27,9 @@ pub fn prepare(py: Python<'_>, serve: &Serve) -> PyResult<()> {
     // The descriptor itself: the stream above it is the application's to replace.
     options.set_item("file", 2)?;
     py.import("faulthandler")?.call_method("enable", (), Some(&options))?;
-    if serve.threads > 1 {
+    // `PYTHONBREAKPOINT` (PEP 553): none at all, or one that need not have the terminal.
+    let chosen = environ.call_method1("get", ("PYTHONBREAKPOINT", ""))?;
+    if serve.threads > 1 && !chosen.is_truthy()? {
         tell_at_breakpoint(py, serve.threads)?;
     }
     Ok(())

@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tracing::Level;
 
+use super::log::OF_APPLICATION;
 use crate::config::settings::LogFormat;
 
 /// Fields of several lines.
@@ -22,6 +23,8 @@ pub struct Form {
     pub format: LogFormat,
     /// For a terminal.
     pub color: bool,
+    /// For who works on the application (`monopod dev`): what it says comes as it said it.
+    pub brief: bool,
 }
 
 /// A line, appended to `out` as it comes; [`Line::end`] ends it.
@@ -46,6 +49,7 @@ impl<'a> Line<'a> {
                 push_time(out, SystemTime::now());
                 let _ = write!(out, "\",\"level\":\"{level}\"");
             }
+            LogFormat::Text if form.brief && target == OF_APPLICATION => {}
             LogFormat::Text => {
                 let (dim, plain) = form.dim();
                 out.push_str(dim);
@@ -72,7 +76,9 @@ impl<'a> Line<'a> {
                 self.json(message);
             }
             LogFormat::Text => {
-                self.out.push(' ');
+                if !self.out.is_empty() {
+                    self.out.push(' ');
+                }
                 let _ = write!(Printable(self.out), "{message}");
             }
         }
@@ -164,7 +170,7 @@ impl<'a> Line<'a> {
 
 impl Form {
     /// Text without colour.
-    pub const PLAIN: Self = Self { format: LogFormat::Text, color: false };
+    pub const PLAIN: Self = Self { format: LogFormat::Text, color: false, brief: false };
 
     fn dim(self) -> (&'static str, &'static str) {
         if self.color && self.format == LogFormat::Text { (DIM, PLAIN) } else { ("", "") }
@@ -251,7 +257,7 @@ mod tests {
 
     fn line(format: LogFormat, color: bool, fill: impl Fn(&mut Line<'_>)) -> String {
         let mut out = String::new();
-        let mut line = Line::begin(&mut out, Form { format, color }, Level::WARN, "monopod::test");
+        let mut line = Line::begin(&mut out, Form { format, color, brief: false }, Level::WARN, "monopod::test");
         fill(&mut line);
         line.end("monopod::test");
         assert!(out.ends_with('\n'));

@@ -92,7 +92,7 @@ impl Drop for Started {
 /// No descriptor or no thread is to be had.
 pub fn start(logs: &Logs) -> io::Result<Flush> {
     let color = wants_colour(&|name| std::env::var_os(name), io::stdout().is_terminal());
-    let form = Form { format: logs.format, color };
+    let form = Form { format: logs.format, color, brief: logs.brief };
     let gates = Gate::pair();
     let tell = Box::new(move |dropped: u64| {
         let (mut out, target) = (String::new(), module_path!());
@@ -211,7 +211,7 @@ mod tests {
         let (mut reader, writer) = io::pipe().unwrap();
         let sink = Sink::start(writer.as_raw_fd(), Arc::default(), Box::new(|_| String::new())).unwrap();
         drop(writer);
-        let lines = Lines { sink: Arc::clone(&sink), form: Form { format, color: false } };
+        let lines = Lines { sink: Arc::clone(&sink), form: Form { format, color: false, brief: false } };
         tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), events);
         sink.close();
         drop(sink);

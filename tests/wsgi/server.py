@@ -99,6 +99,8 @@ class Server:
         ready: str = "listening on ",
     ) -> None:
         options = [*(part for address in bind for part in ("--bind", address)), "--log-format", "text", *args]
+        # What shows source wants to be asked by a name of this machine.
+        self._host = "localhost" if subcommand == "dev" else "test.example"
         # `within` is a command that sets something up and then becomes the server: `prlimit --nofile=64`.
         self.command = [*within, *face.command(subcommand, *([target] if target else []), *options)]
         self._process = subprocess.Popen(
@@ -201,7 +203,7 @@ class Server:
         except OSError:
             sock.close()
             raise
-        return Connection(sock)
+        return Connection(sock, self._host)
 
     def ask(self, target: str = "/", method: str = "GET", headers: Headers = (), body: bytes | None = None) -> Answer:
         """One request on a connection of its own."""

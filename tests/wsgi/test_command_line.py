@@ -66,6 +66,11 @@ def test_whole_help_is_in_groups_and_a_group_alone(face: Face) -> None:
     assert max(map(len, whole.splitlines())) <= 80
     headings = re.findall(r"^(\w.*):$", whole, re.MULTILINE)
     assert headings[-8:] == [*GROUPS, "Development (monopod dev)", "Other"]
+    defaults = [
+        re.search(r"--threads .*?\[default: ([^]]*)", text, re.DOTALL)
+        for text in (whole, say(face, "dev", "--help").stdout)
+    ]
+    assert [" ".join(found[1].split()) for found in defaults if found] == ["4 per CPU, from 4 to 32", "4"]
     logs = say(face, "help", "logs").stdout
     assert "--slow-request" in logs
     assert "--bind" not in logs

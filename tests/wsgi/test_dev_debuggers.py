@@ -30,6 +30,10 @@ def index():
 @app.get("/fast")
 def fast():
     return "fast"
+@app.get("/warn")
+def warn():
+    app.logger.warning("stock is low")
+    return "warned"
 @app.get("/input")
 def ask():
     return "answer: " + input("question? ")
@@ -94,6 +98,13 @@ def test_with_one_thread_others_wait(face: Face, project: Project) -> None:
         assert (asked.body(), other.body()) == (b"one", b"fast")
 
 
+@pytest.mark.parametrize("chosen", ["0", "builtins.print"])
+def test_a_breakpoint_that_has_no_terminal_says_nothing_of_it(start: Starter, project: Project, chosen: str) -> None:
+    server = project.serve(start, "--threads", "2", env={"PYTHONBREAKPOINT": chosen})
+    assert server.ask("/").body == b"one"
+    assert "has the terminal" not in server.log()
+
+
 def test_the_terminal_is_as_it_was_after_a_debugger_was_cut_off(face: Face, project: Project) -> None:
     with in_terminal(face, project) as terminal:
         port = port_in(terminal)
@@ -119,6 +130,9 @@ def test_a_line_for_each_request_in_colours_on_a_terminal_only(face: Face, start
         terminal.wait("GET /fast 200 4 B ")
         assert "\x1b" not in terminal.seen
     server = project.serve(start)
+    # What the application says comes as it said it.
+    server.ask("/warn")
+    assert re.fullmatch(r"\[[^\]]*\] WARNING in app: stock is low\n", server.wait_log("stock is low"))
     server.ask("/fast")
     line = server.wait_log("GET /fast")
     assert re.fullmatch(r"\d\d:\d\d:\d\d GET /fast 200 4 B [\d.]+ ms \(app [\d.]+\)\n", line)

@@ -221,3 +221,29 @@ def test_a_connection_from_before_the_mend_leads_to_the_application(start: Start
     assert answer.status == 307
     assert answer.get("location") == "/orders?page=2"
     assert answer.get("connection") == "close"
+
+
+@pytest.mark.parametrize(
+    ("host", "is_shown"),
+    [
+        ("localhost", True),
+        ("shop.localhost:8000", True),
+        ("127.0.0.1:8000", True),
+        ("[::1]:8000", True),
+        ("192.168.0.7", True),
+        ("rebound.example", False),
+        ("localhost.example:8000", False),
+    ],
+)
+def test_a_name_of_somebody_elses_is_shown_no_source(start: Starter, flask: Project, host: str, is_shown: bool) -> None:
+    """A web page whose name leads here by now may ask (DNS rebinding)."""
+    flask.write("app.py", "1 / 0\n")
+    server = flask.serve(start)
+    fails(server)
+    for headers in (), HTML:
+        with server.connect() as client:
+            client.request("/", headers=headers, host=host)
+            answer = client.answer()
+        assert answer.status == 500
+        assert (b"1 / 0" in answer.body) == is_shown, answer.body
+        assert answer.get("x-monopod-failure") is not None

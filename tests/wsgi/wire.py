@@ -46,9 +46,10 @@ class Closed(Exception):
 class Connection:
     """One client connection with a read buffer."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, host: str = "test.example") -> None:
         sock.settimeout(TIMEOUT)
         self.sock = sock
+        self._host = host
         self._buffer = bytearray()
 
     def __enter__(self) -> Connection:
@@ -68,12 +69,12 @@ class Connection:
         body: bytes | None = None,
         *,
         version: str = "1.1",
-        host: str | None = "test.example",
+        host: str | None = "",
     ) -> None:
-        """Send a request; a body gets its Content-Length."""
+        """Send a request, without `host` by the connection's own; a body gets its Content-Length."""
         lines = [f"{method} {target} HTTP/{version}"]
         if host is not None:
-            lines.append(f"Host: {host}")
+            lines.append(f"Host: {host or self._host}")
         lines += [f"{name}: {value}" for name, value in headers]
         if body is not None:
             lines.append(f"Content-Length: {len(body)}")
