@@ -122,7 +122,7 @@ wheel: $(TOOLS_VENV)/.ready ## build a wheel into target/wheels
 	@ls -1t $(TARGET)/wheels/*.whl | head -n 1
 
 .PHONY: release
-release: $(TOOLS_VENV)/.ready ## the same wheel and target/profiled/monopod by a profile of their work: faster, and twenty minutes
+release: $(TOOLS_VENV)/.ready ## the same wheel and target/profiled/monopod by a profile of their work: faster, in a quarter of an hour
 	$(stage) "release binary" env PYO3_PYTHON=$(python) scripts/build-release binary $(locked)
 	$(stage) "release wheel" env PYO3_PYTHON=$(python) scripts/build-release wheel
 

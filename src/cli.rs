@@ -104,6 +104,9 @@ pub fn parse(args: &[OsString], env: Env<'_>, host: &dyn Fn() -> Host) -> Result
             man::page(face(Form::Whole)).map(Command::Print).map_err(|error| StartError::software(error.to_string()))
         }
         "help" => help::on(own.get_one::<String>("topic").map(String::as_str), &face).map(print),
+        "dev" if asked_for(own).is_some() => Err(StartError::usage(
+            "--check-config and --print-config are not for `monopod dev`, which would serve: run `monopod check`.",
+        )),
         "dev" => crate::config::resolve(Purpose::Develop, arguments, env, &host())
             .map(|resolved| Command::Dev(Box::new(resolved))),
         "check" => Ok(Command::Check(resolve(arguments)?, asked_for(own).unwrap_or(Report::Table))),

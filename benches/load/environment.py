@@ -156,13 +156,11 @@ def look_for_monopod(given: Path | None, venv: Path) -> Path:
         if not os.access(given, os.X_OK) or not given.is_file():
             raise Missing(f"--monopod {given} is not an executable file")
         return given.resolve()
-    for candidate in (
-        ROOT / "target" / "profiled" / "monopod",
-        ROOT / "target" / "release" / "monopod",
-        venv / "bin" / "monopod",
-    ):
-        if os.access(candidate, os.X_OK):
-            return candidate
+    built = [path for name in ("profiled", "release") if (path := ROOT / "target" / name / "monopod").is_file()]
+    if built:
+        return max(built, key=lambda path: path.stat().st_mtime)
+    if os.access(venv / "bin" / "monopod", os.X_OK):
+        return venv / "bin" / "monopod"
     raise Missing(
         "monopod is not built: run `make release` or `cargo build --release`, pass --monopod PATH, or leave it out with --servers"
     )

@@ -52,8 +52,25 @@ class Record:
     told: dict[str, Any]
 
     @classmethod
-    def read(cls, path: Path) -> Record:
-        return cls(json.loads(path.read_text()))
+    def read(cls, *paths: Path) -> Record:
+        """Of several runs, of other scenarios each, as if they were one."""
+        first, *others = (json.loads(path.read_text()) for path in paths)
+        for other in others:
+            if again := first["cases"].keys() & other["cases"].keys():
+                raise SystemExit(f"performance_page.py: {', '.join(sorted(again))} is in two records")
+            shared = first["versions"].keys() & other["versions"].keys()
+            alike = all(first["versions"][name] == other["versions"][name] for name in shared)
+            machines = [{**told["machine"], "load_average": 0} for told in (first, other)]
+            if first["pinned"] != other["pinned"] or not alike or machines[0] != machines[1]:
+                raise SystemExit(
+                    "performance_page.py: the parts are of other versions, or of other machines, or pinned otherwise"
+                )
+            for key in ("cases", "reference", "versions"):
+                first[key].update(other[key])
+            for key in ("bars", "summaries", "runs"):
+                first[key] += other[key]
+            first["rounds"] = min(first["rounds"], other["rounds"])
+        return cls(first)
 
     def lines(self, case: str) -> list[report.Summary]:
         known = {each.name for each in fields(report.Summary)}
@@ -214,7 +231,7 @@ class Page:
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="performance_page.py", description="docs/performance.md from a run's record.")
-    made.add_argument("record", type=Path, metavar="RESULT.json")
+    made.add_argument("record", type=Path, nargs="+", metavar="RESULT.json", help="of one run, or of several in parts")
     made.add_argument("--unpinned", type=Path, help="the record of a run with --unpinned")
     made.add_argument("--other-python", type=Path, help="the record of a run with another Python")
     made.add_argument("--syscalls", type=Path, help="what syscalls.py wrote")
@@ -224,8 +241,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser().parse_args(arguments)
-    paths = {"main": asked.record, "unpinned": asked.unpinned, "python": asked.other_python}
-    records = {name: Record.read(path) for name, path in paths.items() if path is not None}
+    paths = {"main": asked.record, "unpinned": [asked.unpinned], "python": [asked.other_python]}
+    records = {name: Record.read(*given) for name, given in paths.items() if given != [None]}
     counted = []
     if asked.syscalls is not None:
         counted = [syscalls.Counted(**each) for each in json.loads(asked.syscalls.read_text())["counted"]]

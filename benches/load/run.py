@@ -85,7 +85,7 @@ def parser() -> Parser:
     made.add_argument(
         "--monopod",
         type=Path,
-        help="the command (target/profiled/monopod, or target/release/monopod, or the one in the venv)",
+        help="the command (the newer of target/profiled/monopod and target/release/monopod, else the one in the venv)",
     )
     made.add_argument("--python", default=sys.executable, help="the Python the venv is made with (this one)")
     made.add_argument("--json", type=Path, metavar="OUT", help="also write the JSON record to this file")

@@ -4,6 +4,7 @@
 //! `.env` counts more. Lines that say nothing are passed over with a note; no note has a value, which may be a secret.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -51,6 +52,8 @@ pub fn offer(variables: &mut Variables, dir: &Path, env: Env<'_>) -> Result<Vec<
 /// of the environment, which `${NAME}` means first.
 fn read(text: &str, known: &dyn Fn(&str) -> Option<String>) -> (BTreeMap<String, String>, Vec<usize>) {
     let (mut found, mut odd) = (BTreeMap::new(), Vec::new());
+    // As Python reads text files.
+    let text = &text.replace("\r\n", "\n").replace('\r', "\n");
     let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
     loop {
         rest = rest.trim_start();
@@ -64,15 +67,15 @@ fn read(text: &str, known: &dyn Fn(&str) -> Option<String>) -> (BTreeMap<String,
             continue;
         };
         rest = behind;
-        if let Some((name, value, expands)) = bound {
-            let value = if expands { expanded(&value, known, &found) } else { value };
+        if let Some((name, value)) = bound {
+            let value = expanded(&value, known, &found);
             found.insert(name, value);
         }
     }
 }
 
-/// Name, value, and whether `${…}` means something in it.
-type Bound = (String, String, bool);
+/// Name and value.
+type Bound = (String, String);
 
 /// One binding and what is behind its line; no binding in a comment, or of a name without a value.
 fn binding(text: &str) -> Option<(Option<Bound>, &str)> {
@@ -92,18 +95,16 @@ fn binding(text: &str) -> Option<(Option<Bound>, &str)> {
         return (!name.is_empty()).then(|| end_of_line(rest))?.map(|rest| (None, rest));
     };
     let rest = rest.trim_start_matches([' ', '\t']);
-    let (value, rest, expands) = match rest.chars().next() {
-        Some('\'') => quoted(&rest[1..], '\'').map(|(value, rest)| (value, rest, false))?,
-        Some('"') => quoted(&rest[1..], '"').map(|(value, rest)| (value, rest, true))?,
-        _ => {
-            let (line, rest) = rest.split_at(rest.find(['\n', '\r']).unwrap_or(rest.len()));
-            (plain(line).to_owned(), rest, true)
-        }
+    let (value, rest) = if let Some(quote @ ('\'' | '"')) = rest.chars().next() {
+        quoted(&rest[1..], quote)?
+    } else {
+        let (line, rest) = rest.split_at(rest.find(['\n', '\r']).unwrap_or(rest.len()));
+        (plain(line).to_owned(), rest)
     };
     if name.is_empty() {
         return None;
     }
-    Some((Some((name.to_owned(), value, expands)), end_of_line(rest)?))
+    Some((Some((name.to_owned(), value)), end_of_line(rest)?))
 }
 
 /// What is behind the end of the line, if there is nothing before it but a comment.
@@ -123,6 +124,8 @@ fn plain(line: &str) -> &str {
 /// usual characters too.
 fn quoted(text: &str, quote: char) -> Option<(String, &str)> {
     let mut value = String::new();
+    // Where no quote stands alone, the last one behind a `\` ends it.
+    let mut last = None;
     let mut chars = text.char_indices();
     while let Some((at, c)) = chars.next() {
         if c == quote {
@@ -132,16 +135,23 @@ fn quoted(text: &str, quote: char) -> Option<(String, &str)> {
             value.push(c);
             continue;
         }
-        let (_, escaped) = chars.next()?;
+        let Some((at, escaped)) = chars.next() else { break };
+        if escaped == quote {
+            last = Some((format!("{value}\\"), &text[at + 1..]));
+        }
         match (quote, escaped) {
             (_, '\\' | '\'') | ('"', '"') => value.push(escaped),
             ('"', 'n') => value.push('\n'),
             ('"', 'r') => value.push('\r'),
             ('"', 't') => value.push('\t'),
+            ('"', 'a') => value.push('\x07'),
+            ('"', 'b') => value.push('\x08'),
+            ('"', 'f') => value.push('\x0c'),
+            ('"', 'v') => value.push('\x0b'),
             _ => value.extend(['\\', escaped]),
         }
     }
-    None
+    last
 }
 
 /// `value` with `${NAME}` and `${NAME:-DEFAULT}` replaced by what is `known`, or `found` above.
@@ -155,6 +165,12 @@ fn expanded(value: &str, known: &dyn Fn(&str) -> Option<String>, found: &BTreeMa
             continue;
         };
         let (name, default) = inside.split_once(":-").unwrap_or((inside, ""));
+        if name.contains(':') {
+            // No variable: `${NAME:x}` stays as it is.
+            let _ = write!(out, "${{{inside}}}");
+            rest = behind;
+            continue;
+        }
         out.push_str(&known(name).or_else(|| found.get(name).cloned()).unwrap_or_else(|| default.to_owned()));
         rest = behind;
     }
@@ -172,7 +188,7 @@ mod tests {
         found.into_iter().collect()
     }
 
-    /// Each as python-dotenv 1.1 reads it.
+    /// Each as python-dotenv 1.1 reads it, but for the byte order mark, which it takes for a part of the name.
     #[test]
     fn values_are_those_of_python_dotenv() {
         for (text, value) in [
@@ -184,7 +200,9 @@ mod tests {
             ("A=b#c", "b#c"),
             ("A=", ""),
             ("A='b # \\' c' # d", "b # ' c"),
-            ("A='b\\n${HOME}'", "b\\n${HOME}"),
+            ("A='b\\n${HOME}'", "b\\n/root"),
+            ("A=\"\\a\\b\\f\\v\"", "\x07\x08\x0c\x0b"),
+            ("A=${HOME:x}y", "${HOME:x}y"),
             ("A=\"b\\n\\\"c\\\" \\d\"", "b\n\"c\" \\d"),
             ("A=\"b\nc\"", "b\nc"),
             ("A=pa$$word", "pa$$word"),
@@ -194,6 +212,9 @@ mod tests {
             ("\u{feff}A=b\r\n", "b"),
             ("# first\n\nA=b", "b"),
             ("A=a\nA=b", "b"),
+            ("A=\"b\r\nc\"\r\n", "b\nc"),
+            ("A=\"C:\\dir\\\"\n", "C:\\dir\\"),
+            ("A='it\\'\n", "it\\"),
             ("JUST_A_NAME\nA=b", "b"),
         ] {
             assert_eq!(reads(text), [("A".to_owned(), value.to_owned())], "{text:?}");

@@ -25,7 +25,7 @@ mod refusal;
 pub mod report;
 pub mod resolve;
 pub mod settings;
-mod shell_words;
+pub mod shell_words;
 pub mod sizing;
 pub mod sources;
 pub mod strays;

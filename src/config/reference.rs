@@ -81,7 +81,7 @@ says: below the configuration file. `--config`, `--check-config` and `--print-co
 there moves the application, not the search for the file. A `gunicorn.conf.py` is not read; a warning says so where there
 is no configuration file of monopod's.
 
-`--check-config` loads the application and says nothing if all is well; the exit code is 0, or that of the refusal.
+`--check-config` loads the application and says nothing if all is well, on standard error what is ignored or odd; the exit code is 0, or that of the refusal.
 `--print-config` also prints the settings as a monopod.toml: what nobody has set is a comment, and values of variables are
 not shown.
 

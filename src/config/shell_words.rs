@@ -1,6 +1,7 @@
-//! The words of a variable that holds a command line, as Python's `shlex.split` reads them, which gunicorn uses.
+//! The words of a line as Python's `shlex.split` reads them, which gunicorn uses for `GUNICORN_CMD_ARGS`; and words written
+//! so that they can be pasted.
 //!
-//! Called by `resolve` for `GUNICORN_CMD_ARGS`. No variables, globs or comments. Pure.
+//! No variables, globs or comments: a `$` stays what it is. Pure.
 
 /// Splits `text` at blanks outside of quotes. `\` takes the next character as it is, in double quotes only `"` and `\`.
 ///
@@ -14,8 +15,8 @@ pub fn shell_words(text: &str) -> Result<Vec<String>, &'static str> {
         match char {
             ' ' | '\t' | '\r' | '\n' => words.extend(word.take()),
             '\\' => word.get_or_insert_default().push(rest.next().ok_or("ends with a `\\` and nothing behind it")?),
-            '\'' => quoted(&mut rest, '\'', word.get_or_insert_default())?,
-            '"' => quoted(&mut rest, '"', word.get_or_insert_default())?,
+            '\'' => read_quoted(&mut rest, '\'', word.get_or_insert_default())?,
+            '"' => read_quoted(&mut rest, '"', word.get_or_insert_default())?,
             char => word.get_or_insert_default().push(char),
         }
     }
@@ -23,7 +24,17 @@ pub fn shell_words(text: &str) -> Result<Vec<String>, &'static str> {
     Ok(words)
 }
 
-fn quoted(rest: &mut std::str::Chars<'_>, quote: char, word: &mut String) -> Result<(), &'static str> {
+/// The word as a shell takes it for one.
+#[must_use]
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+fn read_quoted(rest: &mut std::str::Chars<'_>, quote: char, word: &mut String) -> Result<(), &'static str> {
     loop {
         match rest.next().ok_or("has a quote that is not closed")? {
             char if char == quote => return Ok(()),
@@ -56,6 +67,13 @@ mod tests {
         }
         for text in ["'a", "\"a", "a\\", "\"a\\"] {
             assert!(shell_words(text).is_err(), "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_quoted_is_one_word(word in ".*") {
+            proptest::prop_assert_eq!(shell_words(&quoted(&word)).unwrap(), vec![word]);
         }
     }
 }

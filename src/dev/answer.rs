@@ -175,9 +175,10 @@ fn failed(request: &Request<Incoming>, named: &Named, root: &PathBuf) -> Respons
 fn names_this_machine(request: &Request<Incoming>) -> bool {
     let given = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let authority = given.and_then(|host| host.parse::<Authority>().ok());
+    let authority = request.uri().authority().or(authority.as_ref());
     // Browsers send one.
-    let Some(authority) = request.uri().authority().or(authority.as_ref()) else { return given.is_none() };
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+    let Some(authority) = authority else { return !request.headers().contains_key(header::HOST) };
+    let host = authority.host().trim_start_matches('[').trim_end_matches([']', '.']).to_ascii_lowercase();
     host == "localhost" || host.ends_with(".localhost") || host.parse::<IpAddr>().is_ok()
 }
 
@@ -185,8 +186,9 @@ fn names_this_machine(request: &Request<Incoming>) -> bool {
 fn elsewhere(request: &Request<Incoming>) -> Response<String> {
     let mut response = plain(StatusCode::TEMPORARY_REDIRECT, String::new());
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-    // `//other` alone would lead to another host (RFC 3986 §4.2).
-    let location = if path.starts_with("//") { format!("/.{path}") } else { path.to_owned() };
+    // `//other` alone would lead to another host (RFC 3986 §4.2), and to browsers `/\other` as well.
+    let leads_away = path.starts_with("//") || path.starts_with("/\\");
+    let location = if leads_away { format!("/.{path}") } else { path.to_owned() };
     if let Ok(location) = HeaderValue::from_str(&location) {
         response.headers_mut().insert(header::LOCATION, location);
     }

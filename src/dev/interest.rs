@@ -15,7 +15,7 @@ use super::ignored::{is_ignored_directory, is_ignored_file, is_likely_template};
 
 /// `*` stands for names of one directory, as in a shell; `**` for directories.
 const AS_A_SHELL: MatchOptions =
-    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
+    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 /// A larger module outside of the project is data.
 const LARGEST_HASHED: u64 = 1024 * 1024;
 
@@ -259,7 +259,8 @@ impl Interest {
     }
 
     fn is_extra(&self, path: &Path) -> bool {
-        self.extra.iter().any(|extra| extra.pattern.matches_path_with(path, AS_A_SHELL))
+        let is_meant = |extra: &Extra| extra.fixed == path || !is_ignored_file(path);
+        self.extra.iter().any(|extra| is_meant(extra) && extra.pattern.matches_path_with(path, AS_A_SHELL))
     }
 
     fn is_template(&self, path: &Path) -> bool {
@@ -429,7 +430,7 @@ mod tests {
             assert!(counts(&format!("site [old]/{name}")), "{name}");
         }
         assert!(counts("shared/rates.json"));
-        for name in ["conf/below/a.toml", "conf/a.json", "data/x.json", "c.txt"] {
+        for name in ["conf/below/a.toml", "conf/a.json", "data/x.json", "c.txt", "conf/.a.toml", "data/.a.csv.swp"] {
             assert!(!counts(&format!("site [old]/{name}")), "{name}");
         }
         let absolute = dir.path().join("elsewhere/*.yml");

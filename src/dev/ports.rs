@@ -6,6 +6,7 @@ use std::net::TcpListener;
 
 use crate::config::error::StartError;
 use crate::config::settings::{Bind, Serve};
+use crate::config::shell_words::quoted;
 use crate::net::listen::{self, Listener};
 
 /// So many ports behind the one that is in use are tried.
@@ -56,16 +57,6 @@ fn with_binds(words: &[OsString], binds: &[&Bind]) -> String {
     kept.extend(binds.iter().flat_map(|bind| ["--bind".to_owned(), quoted(&bind.to_string())]));
     kept.extend(behind);
     kept.join(" ")
-}
-
-/// As a shell takes it for one word.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
 }
 
 #[cfg(test)]

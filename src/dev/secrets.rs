@@ -36,6 +36,8 @@ const NAMES: [&str; 11] = [
 const WORDS: [&str; 7] = ["key", "dsn", "salt", "auth", "pwd", "pass", "pw"];
 /// Last words of names of variables that say where something is.
 const PLACES: [&str; 4] = ["file", "path", "dir", "sock"];
+/// Where the shell is: every one has these.
+const PWD: [&str; 2] = ["PWD", "OLDPWD"];
 /// Values that say nothing.
 const PLAIN: [&str; 6] = ["true", "false", "none", "null", "http", "https"];
 
@@ -91,7 +93,7 @@ impl Masks {
                 masks.add(password, SHORTEST);
                 masks.add(&percent_encoding::percent_decode_str(password).decode_utf8_lossy(), SHORTEST);
             }
-            if is_name_of_secret(&name) {
+            if is_name_of_secret(&name) && !PWD.contains(&name.as_str()) {
                 masks.add(&value, SHORTEST);
             } else if is_mounted {
                 masks.add(&value, SHORTEST_UNNAMED);
@@ -217,7 +219,7 @@ mod tests {
     fn what_says_why_it_failed_stays() {
         let text = "No module named 'shopapp', in development, at /run/secrets/x, https://example.com/a@b true";
         let variables = ["FLASK_APP=shopapp", "APP_ENV=development", "SECRET_KEY_FILE=/run/secrets/x", "AUTH=true"];
-        let shown = shown(text, &variables, &[("MONKEY", "named"), ("KEYBOARD", "module")]);
+        let shown = shown(text, &variables, &[("MONKEY", "named"), ("KEYBOARD", "module"), ("PWD", "/run/secrets")]);
         assert_eq!(shown.sentence, text);
         assert_eq!(shown.exceptions[0].frames[0].mark, Some((1, 2)));
     }

@@ -56,8 +56,8 @@ struct Watch {
     stamps: HashMap<PathBuf, Stamp>,
     stage: Stage,
     is_tired: bool,
-    /// There are more directories than are watched.
-    is_large: bool,
+    /// What has more directories than are watched.
+    large: HashSet<PathBuf>,
 }
 
 /// Starts to watch. Paths come as people know them, the first of each change.
@@ -80,7 +80,7 @@ pub fn start(interest: Interest, bytecode: Bytecode) -> io::Result<(Sender<Told>
     }
     let mut watch = Watch {
         is_tired: watcher.is_none(),
-        is_large: false,
+        large: HashSet::new(),
         interest,
         bytecode,
         own_writes: OwnWrites::default(),
@@ -290,12 +290,12 @@ impl Watch {
     }
 
     /// Watches a directory and those below, also where they are known (`is_new`), and gives the files that are there.
-    fn walk(&mut self, dir: &Path, is_new: bool) -> Vec<PathBuf> {
-        let (mut waiting, mut files, mut count) = (vec![dir.to_owned()], Vec::new(), 0);
+    fn walk(&mut self, top: &Path, is_new: bool) -> Vec<PathBuf> {
+        let (mut waiting, mut files, mut count) = (vec![top.to_owned()], Vec::new(), 0);
         while let Some(dir) = waiting.pop() {
             count += 1;
             if count > MOST_DIRECTORIES {
-                self.tell_large();
+                self.tell_large(top);
                 break;
             }
             self.add(&dir, is_new);
@@ -312,14 +312,19 @@ impl Watch {
         files
     }
 
-    fn tell_large(&mut self) {
-        if !std::mem::replace(&mut self.is_large, true) {
-            console::complain(&format!(
-                "{} has more than {MOST_DIRECTORIES} directories, so that not all of it is watched: start in the \
-                 project's own directory, or name it by --chdir",
-                self.interest.root().display()
-            ));
+    fn tell_large(&mut self, top: &Path) {
+        if !self.large.insert(top.to_owned()) {
+            return;
         }
+        let advice = if top == self.interest.root() {
+            "start in the project's own directory, or name it by --chdir"
+        } else {
+            "name a narrower pattern, or directory of templates"
+        };
+        console::complain(&format!(
+            "{} has more than {MOST_DIRECTORIES} directories, so that not all of it is watched: {advice}",
+            top.display()
+        ));
     }
 
     fn add(&mut self, dir: &Path, is_new: bool) {

@@ -1,7 +1,7 @@
 //! The way back: replies go from pool threads to the async front in batches, one wake-up a batch.
 //!
 //! A pool thread puts a reply in the outbox and says nothing; it flushes when it runs out of jobs, when the
-//! batch is full, or when the oldest reply has waited [`FLUSH_AFTER`]. One task of the front empties the
+//! batch is full, or when the oldest reply had waited [`FLUSH_AFTER`] as the last came. One task of the front empties the
 //! outbox and wakes each request on its own thread, which costs no system call there.
 
 use std::sync::Arc;
@@ -306,6 +306,19 @@ mod tests {
             replies.flush_if_due();
             let left = replies.shared.unflushed.load(Ordering::Relaxed);
             assert_eq!(left, if n == FLUSH_COUNT { 0 } else { n });
+        }
+    }
+
+    #[test]
+    fn two_are_due_when_the_second_comes_late() {
+        for (apart, is_due) in [(FLUSH_AFTER, true), (FLUSH_AFTER / 2, false)] {
+            let replies = Replies::default();
+            let (handle, _) = replies.handle();
+            handle.send(reply("x"));
+            let now = Instant::now();
+            replies.shared.outbox.lock().span = Some((now, now + apart));
+            replies.flush_if_due();
+            assert_eq!(replies.shared.unflushed.load(Ordering::Relaxed) == 0, is_due, "{apart:?}");
         }
     }
 }

@@ -3,7 +3,7 @@
 //! What a shell, a process manager or `python -m` puts in front is passed over. Words arrive split; nothing is run.
 
 use super::Server;
-use super::rules::{Rule, Takes};
+use super::rules::{Rule, Takes, by_defaults};
 use super::setting::{Place, Setting};
 
 /// A command line of a known server.
@@ -138,7 +138,10 @@ pub fn read(arguments: &[String], table: &[Rule], source: &str) -> (Vec<Setting>
             }
         }
         let place = Place { source: source.to_owned(), line: None };
-        settings.push(Setting { place, name, values: value.into_iter().collect(), computed: false, assigned: false });
+        let read = value.as_deref().map(by_defaults);
+        // Another machine may have set the variable.
+        let computed = read != value;
+        settings.push(Setting { place, name, values: read.into_iter().collect(), computed, assigned: false });
     }
     (settings, words)
 }
@@ -160,7 +163,7 @@ pub fn find<'a>(table: &'a [Rule], flag: &str) -> Option<&'a Rule> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::explain::words::split;
+    use crate::config::shell_words::shell_words;
 
     #[test]
     fn the_server_is_found_behind_what_starts_it() {
@@ -171,7 +174,7 @@ mod tests {
             ("uv run granian --interface wsgi a:b", Server::Granian, "--interface wsgi a:b"),
             ("A=b NEW_RELIC=1 newrelic-admin run-program uwsgi --ini x.ini", Server::Uwsgi, "--ini x.ini"),
         ] {
-            let found = recognise(&split(line)).unwrap();
+            let found = recognise(&shell_words(line).unwrap()).unwrap();
             assert_eq!((found.server, found.arguments.join(" ").as_str()), (server, arguments), "{line}");
         }
         for (line, before) in [
@@ -185,7 +188,7 @@ mod tests {
             ("gosu www gunicorn app", ""),
             ("setpriv --reuid www --clear-groups gunicorn app", ""),
         ] {
-            let found = recognise(&split(line)).unwrap();
+            let found = recognise(&shell_words(line).unwrap()).unwrap();
             assert_eq!((found.before.join(" ").as_str(), found.arguments), (before, vec!["app".to_owned()]), "{line}");
         }
         for (line, part) in [
@@ -196,7 +199,7 @@ mod tests {
             ("flask run", "`flask` is no command"),
             ("nginx -c x", "name its nginx.conf"),
         ] {
-            assert!(recognise(&split(line)).unwrap_err().contains(part), "{line}");
+            assert!(recognise(&shell_words(line).unwrap()).unwrap_err().contains(part), "{line}");
         }
     }
 }

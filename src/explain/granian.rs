@@ -239,14 +239,14 @@ mod tests {
     use super::*;
     use crate::explain::arguments::read;
     use crate::explain::rules::Takes;
-    use crate::explain::words::split;
 
     #[test]
     fn a_switch_takes_no_word_behind_it() {
         for rule in TABLE.iter().filter(|rule| rule.flags.iter().any(|flag| flag.starts_with("--no-"))) {
             assert_eq!(rule.takes, Takes::Nothing, "{}", rule.name);
         }
-        let (settings, words) = read(&split("--factory --metrics --port 1 a:b"), TABLE, "granian");
+        let (settings, words) =
+            read(&["--factory", "--metrics", "--port", "1", "a:b"].map(str::to_owned), TABLE, "granian");
         assert_eq!((settings.len(), words), (3, vec!["a:b".to_owned()]));
     }
 }

@@ -10,7 +10,6 @@ use super::plan::Plan;
 use super::rules::Unit::Same;
 use super::rules::{self, Rule};
 use super::setting::{Finding, Setting, Status};
-use super::words::distance;
 
 /// Several sources of one server, the one that counts most last: what each setting became.
 pub fn explain(
@@ -265,7 +264,7 @@ fn unknown(setting: Setting) -> Finding {
         return Finding::unknown(setting, "gunicorn has no such option");
     }
     let name = setting.name.to_ascii_lowercase();
-    match TABLE.iter().find(|rule| distance(rule.name, &name) == 1 && rule.name.len() > 3) {
+    match TABLE.iter().find(|rule| strsim::osa_distance(rule.name, &name) == 1 && rule.name.len() > 3) {
         Some(near) => {
             let note = format!("gunicorn passes it over, as it has no such setting; was {} meant?", near.name);
             Finding::unknown(setting, note)

@@ -20,11 +20,11 @@ pub mod setting;
 pub mod uwsgi;
 pub mod uwsgi_ini;
 pub mod uwsgi_table;
-pub mod words;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::config::shell_words::shell_words;
 use arguments::Invocation;
 use nginx::Nginx;
 use plan::Plan;
@@ -101,7 +101,10 @@ pub fn explain(sources: Vec<Source>, command: &[String], mut context: Context<'_
                 context.read.push(source.name.clone());
                 inputs.ini.read(&source.name, &source.text, &context);
             }
-            Server::Granian => inputs.granian_line(&words::split(&source.text), &source.name),
+            Server::Granian => {
+                let words = words(&source.text, &source.name).map_err(Trouble::Input)?;
+                inputs.granian_line(&words, &source.name);
+            }
         }
     }
     if let Some(invocation) = invocation {
@@ -117,6 +120,11 @@ pub fn explain(sources: Vec<Source>, command: &[String], mut context: Context<'_
     plan.settle(&mut findings);
     advise(&mut plan, &findings);
     Ok(Report { plan, findings })
+}
+
+/// The words of a line.
+fn words(line: &str, source: &str) -> Result<Vec<String>, String> {
+    shell_words(line).map_err(|why| format!("{source} {why}: write it as a shell would read it"))
 }
 
 /// The application servers' part.
@@ -151,7 +159,7 @@ impl Inputs {
         for (name, value) in variables {
             let place = Place { source: "environment".into(), line: None };
             if name == "GUNICORN_CMD_ARGS" && server == Server::Gunicorn {
-                let (settings, _) = arguments::read(&words::split(&value), gunicorn::TABLE, "GUNICORN_CMD_ARGS");
+                let (settings, _) = arguments::read(&self::words(&value, &name)?, gunicorn::TABLE, &name);
                 from_variable = Some(settings);
                 continue;
             }

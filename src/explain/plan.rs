@@ -7,11 +7,13 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 
 use super::setting::{Choice, Finding, Status};
-use super::words::quoted;
 use crate::config::options;
+use crate::config::shell_words::quoted;
 
 /// Options where the stricter of two says more than the later.
-const LEAST: &[&str] = &["timeout", "max-request-line"];
+const LEAST: &[&str] = &["timeout", "max-request-line", MAX_AGE];
+/// 0 is none here, not without end.
+const MAX_AGE: &str = "max-age";
 
 /// The options chosen so far.
 #[derive(Debug, Default, Clone)]
@@ -55,7 +57,7 @@ impl Plan {
                 self.chosen.push(choice.clone());
             }
         } else if let Some(known) = self.chosen.iter_mut().find(|known| known.key == key) {
-            if !LEAST.contains(&key) || is_less(value, &known.value) {
+            if !LEAST.contains(&key) || is_less(key, value, &known.value) {
                 value.clone_into(&mut known.value);
             }
         } else {
@@ -255,12 +257,12 @@ fn value(text: &str) -> toml::Value {
     }
 }
 
-/// Whether a time or size is shorter; none at all (0) is longest.
-fn is_less(left: &str, right: &str) -> bool {
+/// Whether a time or size is shorter; none at all (0) is longest, but for caches.
+fn is_less(key: &str, left: &str, right: &str) -> bool {
     let amount = |text: &str| {
         let time = crate::config::values::duration(text).ok().map(|time| time.as_millis());
         let amount = time.or_else(|| crate::config::values::size(text).ok().map(u128::from)).unwrap_or(0);
-        if amount == 0 { u128::MAX } else { amount }
+        if amount == 0 && key != MAX_AGE { u128::MAX } else { amount }
     };
     amount(left) < amount(right)
 }
@@ -279,6 +281,10 @@ mod tests {
             ("static", "/a=b"),
             ("static", "/c=d e"),
             ("static", "/a=b"),
+            ("max-age", "7d"),
+            ("max-age", "365d"),
+            ("max-age", "0"),
+            ("max-age", "1h"),
             ("threads", "4"),
             ("threads", "8"),
             ("access-log", "false"),
@@ -290,12 +296,12 @@ mod tests {
         }
         assert_eq!(
             plan.command(),
-            "monopod app:app --threads 8 --static /a=b --static '/c=d e' --max-body-size 3m --max-body-size /up=2m --timeout 30 --no-access-log"
+            "monopod app:app --threads 8 --static /a=b --static '/c=d e' --max-age 0 --max-body-size 3m --max-body-size /up=2m --timeout 30 --no-access-log"
                 .replace(" --", " \\\n    --")
         );
         assert_eq!(
             plan.toml(),
-            "target = \"app:app\"\nthreads = 8\nstatic = [\"/a=b\", \"/c=d e\"]\nmax-body-size = [\"3m\", \"/up=2m\"]\ntimeout = 30\naccess-log = false\n"
+            "target = \"app:app\"\nthreads = 8\nstatic = [\"/a=b\", \"/c=d e\"]\nmax-age = 0\nmax-body-size = [\"3m\", \"/up=2m\"]\ntimeout = 30\naccess-log = false\n"
         );
         assert_eq!(plan.choose("threads", "0").unwrap_err(), "--threads wants a whole number from 1 to 512, not `0`.");
         assert_eq!(plan.choose("nonsense", "0").unwrap_err(), "--nonsense is not an option of monopod.");

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::plan::Plan;
 use super::setting::{Choice, Finding, Status};
-use super::words::quoted;
+use crate::config::shell_words::quoted;
 
 /// How the report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -155,7 +155,17 @@ pub fn keep(setting: Setting, key: &str, unit: Unit, note: &str, plan: &mut Plan
     let mut becomes = Vec::new();
     let is_switch = matches!(unit, Unit::On | Unit::Off);
     let values = if is_switch { vec![String::new()] } else { setting.values.clone() };
-    for value in values {
+    for written in values {
+        // Only a command line is read by a shell.
+        let value = written;
+        if setting.place.line.is_none() && has_variable(&value) {
+            if key == "bind" && setting.values.len() == 1 && is_of_platform(&value) {
+                return Finding::not_needed(setting, "where PORT is set it is listened on, at 0.0.0.0");
+            }
+            let name = key.replace('-', "_").to_ascii_uppercase();
+            let sentence = format!("it has a variable: write --{key} with what it stands for, or set MONOPOD_{name}");
+            return Finding::unknown(setting, sentence);
+        }
         let value = match unit {
             Unit::On => Some("true".to_owned()),
             Unit::Off => Some("false".to_owned()),
@@ -173,6 +183,52 @@ pub fn keep(setting: Setting, key: &str, unit: Unit, note: &str, plan: &mut Plan
         }
     }
     Finding { setting, status: Status::Kept, becomes, note: note.to_owned() }
+}
+
+/// Whether the address is all there is, with the port that a platform names in `PORT`.
+fn is_of_platform(address: &str) -> bool {
+    let host = ["$PORT", "${PORT}"].iter().find_map(|port| address.strip_suffix(port));
+    matches!(host, Some("" | ":" | "0.0.0.0:"))
+}
+
+/// Whether a shell would put something in.
+#[must_use]
+pub fn has_variable(text: &str) -> bool {
+    let begins = |c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '{' | '(');
+    text.contains('`') || text.split('$').skip(1).any(|behind| behind.starts_with(begins))
+}
+
+/// What a shell makes of `${NAME:-DEFAULT}` where NAME is not set; but not of `PORT`, which monopod knows, nor where the default
+/// has a variable itself.
+#[must_use]
+pub fn by_defaults(text: &str) -> String {
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some((before, behind)) = rest.split_once("${") {
+        out.push_str(before);
+        let default = behind.split_once('}').and_then(|(inside, behind)| Some((inside.split_once('-')?, behind)));
+        rest = match default {
+            Some((("PORT:" | "PORT", _), behind)) => {
+                out.push_str("${PORT}");
+                behind
+            }
+            Some(((name, default), behind))
+                if is_name(name.strip_suffix(':').unwrap_or(name)) && !default.contains(['$', '`']) =>
+            {
+                out.push_str(default);
+                behind
+            }
+            _ => {
+                out.push_str("${");
+                behind
+            }
+        };
+    }
+    out.push_str(rest);
+    out
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 fn is_number(value: &str) -> bool {
@@ -237,6 +293,32 @@ mod tests {
             ("9999999999999999y", None),
         ] {
             assert_eq!(nginx_time(text).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn variables_of_a_shell() {
+        for (text, expected, is_open) in [
+            ("${TIMEOUT:-60}", "60", false),
+            ("${A-x}/${B:-y}", "x/y", false),
+            ("$TIMEOUT", "$TIMEOUT", true),
+            ("${TIMEOUT}s", "${TIMEOUT}s", true),
+            ("${APP_DIR:-$HOME/app}", "${APP_DIR:-$HOME/app}", true),
+            ("$(nproc)", "$(nproc)", true),
+            ("`nproc`", "`nproc`", true),
+            ("0.0.0.0:${PORT:-8000}", "0.0.0.0:${PORT}", true),
+            ("5$ a day", "5$ a day", false),
+        ] {
+            assert_eq!((by_defaults(text).as_str(), has_variable(&by_defaults(text))), (expected, is_open), "{text}");
+        }
+        for (address, expected) in [
+            ("0.0.0.0:$PORT", true),
+            (":${PORT}", true),
+            ("127.0.0.1:$PORT", false),
+            ("[::]:$PORT", false),
+            ("0.0.0.0:$PORTS", false),
+        ] {
+            assert_eq!(is_of_platform(address), expected, "{address}");
         }
     }
 

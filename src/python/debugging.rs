@@ -27,9 +27,10 @@ pub fn prepare(py: Python<'_>, serve: &Serve) -> PyResult<()> {
     // The descriptor itself: the stream above it is the application's to replace.
     options.set_item("file", 2)?;
     py.import("faulthandler")?.call_method("enable", (), Some(&options))?;
-    // `PYTHONBREAKPOINT` (PEP 553): none at all, or one that need not have the terminal.
-    let chosen = environ.call_method1("get", ("PYTHONBREAKPOINT", ""))?;
-    if serve.threads > 1 && !chosen.is_truthy()? {
+    // `PYTHONBREAKPOINT` (PEP 553): none at all, or one that has another place than the terminal.
+    let chosen: String = environ.call_method1("get", ("PYTHONBREAKPOINT", ""))?.extract()?;
+    let has_terminal = ["", "pdb", "ipdb", "pudb", "bdb"].contains(&chosen.split('.').next().unwrap_or_default());
+    if serve.threads > 1 && has_terminal {
         tell_at_breakpoint(py, serve.threads)?;
     }
     Ok(())

@@ -31,12 +31,14 @@ pub struct Remains {
 }
 
 impl Remains {
-    /// Ends them; `done` is when the last connection has ended.
-    pub async fn cut_off(&self, mut done: Pin<&mut impl Future<Output = ()>>) {
+    /// Ends them; `done` is when the last connection has ended. Under a supervisor (`monopod dev`), where each change of a file
+    /// ends open streams, without their stacks.
+    pub async fn cut_off(&self, mut done: Pin<&mut impl Future<Output = ()>>, is_supervised: bool) {
         let reason = Fault::drain_timeout().reason;
         let in_flight = self.front.in_flight.count();
         tracing::warn!(in_flight, reason, "--graceful-timeout is over, and requests are cut off");
-        for (held, stack) in self.threads.held(ASKING).await {
+        let held = if is_supervised { Vec::new() } else { self.threads.held(ASKING).await };
+        for (held, stack) in held {
             tracing::warn!(
                 reason,
                 method = held.method.as_str(),

@@ -215,11 +215,12 @@ pub async fn drain(connections: GracefulShutdown, remains: &Remains, deadline: I
     let in_flight = || remains.front.in_flight.count();
     tracing::info!(in_flight = in_flight(), "draining");
     let mut done = pin!(connections.shutdown());
+    let is_supervised = stops.is_supervised();
     let in_time = async {
         if timeout_at(deadline, done.as_mut()).await.is_ok() {
             return Ended::Drained;
         }
-        remains.cut_off(done).await;
+        remains.cut_off(done, is_supervised).await;
         Ended::CutOff
     };
     tokio::select! {

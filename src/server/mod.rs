@@ -225,7 +225,7 @@ pub fn check(py: Python<'_>, resolved: &Resolved, report: Report) -> Result<Infa
         load::ready_hook(py, hook, &cwd()?)?;
     }
     match report {
-        Report::Silence => {}
+        Report::Silence => resolved.notes.iter().chain(&headers.warnings).for_each(|note| console::complain(note)),
         Report::Toml => {
             console::print(&report::toml(&resolved.origins))?;
             if let Some(left_out) = report::left_out(&resolved.origins) {

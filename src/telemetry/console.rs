@@ -21,12 +21,12 @@ pub fn print(text: &str) -> Result<(), StartError> {
     }
 }
 
-/// Writes `text` to standard error, as whole lines.
+/// Writes `text` to standard error, as whole lines and at once: others may write to the same pipe.
 pub fn print_error(text: &str) {
     drop(std::io::stderr().lock().write_all(format!("{text}\n").as_bytes()));
 }
 
 /// Writes one sentence to standard error.
 pub fn complain(sentence: &str) {
-    drop(writeln!(std::io::stderr().lock(), "monopod: {sentence}"));
+    print_error(&format!("monopod: {sentence}"));
 }

@@ -11,7 +11,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 use monopod::config::options;
-use monopod::explain::words;
+use monopod::config::shell_words::shell_words;
 
 fn cases() -> Vec<PathBuf> {
     let mut cases: Vec<PathBuf> =
@@ -28,7 +28,7 @@ fn here(name: &str) -> PathBuf {
 /// The arguments of a case: those in `args`, or its only file.
 fn arguments(case: &Path) -> Vec<String> {
     if let Ok(line) = std::fs::read_to_string(case.join("args")) {
-        return words::split(&line);
+        return shell_words(&line).unwrap();
     }
     let mut names = std::fs::read_dir(case).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     vec![names.find(|name| name != "expected.txt").unwrap()]
@@ -112,7 +112,7 @@ fn what_is_printed_is_what_monopod_takes() {
         // What a shell makes of the printed lines is the same.
         let printed = text(&case, "command");
         let lines = printed.split("\n\n").next().unwrap().replace("\\\n", " ");
-        assert_eq!(words::split(&lines), command, "{}", case.display());
+        assert_eq!(shell_words(&lines).unwrap(), command, "{}", case.display());
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use monopod::explain::reference;
 
-use super::{explain, words};
+use super::{explain, shell_words};
 
 fn page() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/migrating.md")
@@ -47,7 +47,7 @@ fn commands_print_what_the_page_says() {
         let block = block.split("```").next().unwrap();
         for part in block.split("$ monopod explain ").skip(1) {
             let (command, expected) = part.split_once('\n').unwrap_or((part, ""));
-            let words = words::split(command);
+            let words = shell_words(command).unwrap();
             let directory = if words.contains(&"nginx.conf".to_owned()) { before.as_path() } else { elsewhere.path() };
             let output = explain(directory, &words);
             let told = String::from_utf8(output.stdout).unwrap();

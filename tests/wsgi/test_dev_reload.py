@@ -6,11 +6,12 @@ import os
 import sqlite3
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from project import FLASK, Project, await_answer, await_reload, reloads
+from project import FLASK, Project, await_answer, await_reload, children, reloads
 from server import Starter, await_true
 
 
@@ -34,25 +35,28 @@ def test_a_five_line_flask_file_runs_without_arguments_and_follows_its_editor(st
 def test_no_request_fails_while_the_application_is_replaced(start: Starter, flask: Project) -> None:
     server = flask.serve(start)
     server.ask("/")
-    answers: list[bytes] = []
+    words = ["one", "two", "three", "four"]
     over = threading.Event()
 
-    def ask() -> None:
+    def ask() -> list[int]:
+        answers = []
         while not over.is_set():
-            answers.append(server.ask("/").body)
+            answers.append(words.index(server.ask("/").body.decode()))
+        return answers
 
-    clients = [threading.Thread(target=ask) for _ in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        clients = [pool.submit(ask) for _ in range(3)]
+        try:
+            for word in words[1:]:
+                flask.write("app.py", FLASK.replace("one", word))
+                await_answer(server, word.encode())
+        finally:
+            over.set()
     for client in clients:
-        client.start()
-    for number in ("two", "three", "four"):
-        flask.write("app.py", FLASK.replace("one", number))
-        await_answer(server, number.encode())
-    over.set()
-    for client in clients:
-        client.join()
-    assert set(answers) <= {b"one", b"two", b"three", b"four"}
-    # Never back to what was.
-    assert server.ask("/").body == b"four"
+        # Whatever went wrong is raised here. Never back to what was.
+        answers = client.result()
+        assert answers == sorted(answers)
+        assert len(set(answers)) > 1
 
 
 def test_a_request_that_runs_is_finished_by_the_old_process(start: Starter, flask: Project) -> None:
@@ -69,6 +73,26 @@ def test_a_request_that_runs_is_finished_by_the_old_process(start: Starter, flas
         flask.edit("app.py", "one", "two")
         await_answer(server, b"two")
         assert client.answer().body == b"old"
+
+
+def test_an_open_stream_ends_with_one_line(start: Starter, flask: Project) -> None:
+    flask.write(
+        "app.py",
+        FLASK
+        + '@app.get("/events")\ndef events():\n    import time\n    def stream():\n        while True:\n'
+        + '            yield "data: x\\n\\n"\n            time.sleep(0.05)\n    return app.response_class(stream())\n',
+    )
+    server = flask.serve(start)
+    with server.connect() as client:
+        client.request("/events")
+        assert client.head().status == 200
+        flask.edit("app.py", "one", "two")
+        await_answer(server, b"two")
+        server.wait_log("requests are cut off")
+    # Nothing more is said when the old process is gone.
+    await_true(lambda: len(children(server.pid)) == 1, "the end of the old process")
+    assert server.log().count("cut off") == 1, server.log()
+    assert 'File "' not in server.log()
 
 
 def test_what_a_request_imports_is_watched_too(start: Starter, flask: Project) -> None:

@@ -119,6 +119,12 @@ def test_what_is_wrong_in_the_variable_is_refused_in_its_name(face: Face, projec
 def test_check_config_is_silent_and_its_code_says_it(face: Face, project: Path) -> None:
     ended = face.run("serve", "--check-config", "site_app:app", cwd=project)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    ended = face.run("serve", "--check-config", "--workers", "4", "site_app:app", cwd=project)
+    assert (ended.returncode, ended.stdout) == (0, "")
+    assert ended.stderr.startswith("monopod: --workers 4 is ignored")
+    ended = face.run("dev", "--check-config", "site_app:app", cwd=project)
+    assert ended.returncode == 64
+    assert "run `monopod check`" in ended.stderr
     (project / "broken.py").write_text("import no_such_module\n")
     ended = face.run("serve", "--check-config", "broken:app", cwd=project)
     assert ended.returncode == 70

@@ -35,6 +35,10 @@ impl Walk<'_> {
             let age = value.split(',').find_map(|part| part.trim().strip_prefix("max-age="));
             let note = "for names without a content hash; those with one are kept for a year, immutable";
             return match age {
+                // Not for all files: these alone are not to be kept.
+                _ if path != "/*" && (age == Some("0") || value.contains("no-store") || value.contains("no-cache")) => {
+                    self.rule(setting, path, name.clone(), value.clone(), "by the rules in _headers")
+                }
                 Some(age) => self.kept(setting.clone(), "max-age", age, note),
                 None if value.contains("no-store") || value.contains("no-cache") => Finding::dropped(
                     setting,
@@ -65,9 +69,14 @@ impl Walk<'_> {
             return Finding::dropped(setting, if value.contains('$') { advice(&lower) } else { "the server's own" });
         }
         let note = format!("on static files, by the rules in _headers; {}", advice(&lower));
-        let finding = self.kept(setting, "headers-file", "_headers", &note);
+        self.rule(setting, path, name.clone(), value.clone(), &note)
+    }
+
+    /// A rule for the file of `--headers-file`.
+    pub(super) fn rule(&mut self, setting: Setting, path: String, name: String, value: String, note: &str) -> Finding {
+        let finding = self.kept(setting, "headers-file", "_headers", note);
         if finding.status == Status::Kept {
-            let rule = (path, name.clone(), value.clone());
+            let rule = (path, name, value);
             if !self.plan.headers.contains(&rule) {
                 self.plan.headers.push(rule);
             }

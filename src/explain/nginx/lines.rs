@@ -139,11 +139,22 @@ impl Walk<'_> {
             return Finding::not_needed(setting, BY_NAME);
         }
         let note = "for names without a content hash; those with one are kept for a year, immutable";
+        // For `/` it would be a rule for all files, those with a hash in their names included.
+        let files = scope.location.filter(|at| at.kind == Kind::Files && !at.choices.is_empty());
+        let url = files.and_then(|at| at.url.clone()).filter(|url| !url.is_empty());
+        let is_never = |value: &str| value == "epoch" || value == "0" || value.starts_with('-');
         match setting.value() {
             "off" => Finding::not_needed(setting, "files have Cache-Control, by --max-age"),
             "max" => self.kept(setting, "max-age", "365d", note),
-            "epoch" => self.kept(setting, "max-age", "0", note),
-            value if value.starts_with('-') => self.kept(setting, "max-age", "0", note),
+            // Not for all files: these alone are not to be kept.
+            value
+                if is_never(value)
+                    && let Some(url) = url =>
+            {
+                let (name, value) = ("Cache-Control".to_owned(), "no-cache".to_owned());
+                self.rule(setting, format!("{url}/*"), name, value, "by the rules in _headers")
+            }
+            value if is_never(value) => self.kept(setting, "max-age", "0", note),
             value => match nginx_time(value) {
                 Some(time) => self.kept(setting, "max-age", &time, note),
                 None => Finding::unknown(
