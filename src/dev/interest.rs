@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::ops::Bound;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
@@ -57,6 +58,8 @@ pub struct Interest {
     doubtful: HashSet<PathBuf>,
     /// Where a module was looked for that is not there.
     search_dirs: HashSet<PathBuf>,
+    /// The files that standard output and standard error are.
+    outputs: Vec<(u64, u64)>,
 }
 
 impl Interest {
@@ -73,6 +76,7 @@ impl Interest {
             origins: HashMap::new(),
             doubtful: HashSet::new(),
             search_dirs: HashSet::new(),
+            outputs: ["/proc/self/fd/1", "/proc/self/fd/2"].iter().filter_map(|it| identity(Path::new(it))).collect(),
         };
         for file in settings {
             interest.learn(&file);
@@ -189,9 +193,9 @@ impl Interest {
                 }
             };
         }
-        // Any other file may be what a failed import has read.
+        // Any other file may be what a failed import has read; but not where our own words go (`nohup.out`).
         if stage == Stage::Down && path.starts_with(&self.root) && path.is_file() {
-            return true;
+            return !identity(path).is_some_and(|file| self.outputs.contains(&file));
         }
         // A directory that was renamed or removed takes its files along.
         let below = (Bound::Excluded(path), Bound::Unbounded);
@@ -325,6 +329,11 @@ fn is_somebodys_module(path: &Path, size: u64) -> bool {
     path.extension().is_some_and(|extension| extension == "py")
         && size <= LARGEST_HASHED
         && !path.iter().any(of_library)
+}
+
+/// Device and inode.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }
 
 fn is_younger(path: &Path, than: SystemTime) -> bool {

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from project import FLASK, HTML, Project, await_answer, children
-from server import Server, Starter, await_true
+from server import Face, Server, Starter, await_true, environment
 from wire import Answer
 
 WAITING = "waiting for a change"
@@ -247,3 +249,22 @@ def test_a_name_of_somebody_elses_is_shown_no_source(start: Starter, flask: Proj
         assert answer.status == 500
         assert (b"1 / 0" in answer.body) == is_shown, answer.body
         assert answer.get("x-monopod-failure") is not None
+
+
+def test_words_that_go_to_a_file_of_the_project_are_no_change_of_it(face: Face, flask: Project) -> None:
+    """As with `nohup monopod dev &`, whose words are in nohup.out."""
+    flask.write("app.py", "1 / 0\n")
+    out = flask.root / "nohup.out"
+    with out.open("wb") as file:
+        command = face.command("dev", "--bind", "127.0.0.1:0")
+        server = subprocess.Popen(command, cwd=flask.root, env=environment(), stdout=file, stderr=file)
+    try:
+        await_true(lambda: WAITING in out.read_text(), "a failure")
+        # Long enough for several starts, if it were one.
+        time.sleep(1.5)
+        assert out.read_text().count(WAITING) == 1
+        flask.write("app.py", FLASK)
+        await_true(lambda: "app:app, ready after" in out.read_text(), "the mend")
+    finally:
+        server.terminate()
+        server.wait(20)
