@@ -43,8 +43,8 @@ const MOST_BODY: usize = 8 << 20;
 const BODY_WITHIN: Duration = Duration::from_secs(2);
 
 /// What who asks by another name is told.
-const ELSEWHERE: &str = "The application does not start. Why is told by the terminal of `monopod dev`, and here to who asks by \
-                         localhost or an address: not by another name, as a page of somebody else's could.\n";
+const ELSEWHERE: &str = "The application does not start; the terminal of `monopod dev` says why. Ask by localhost or by an address to \
+                         read it here: another host name could be that of somebody else's web page.\n";
 
 /// A failure that has a name.
 #[derive(Debug)]

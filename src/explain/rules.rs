@@ -155,9 +155,8 @@ pub fn keep(setting: Setting, key: &str, unit: Unit, note: &str, plan: &mut Plan
     let mut becomes = Vec::new();
     let is_switch = matches!(unit, Unit::On | Unit::Off);
     let values = if is_switch { vec![String::new()] } else { setting.values.clone() };
-    for written in values {
+    for value in values {
         // Only a command line is read by a shell.
-        let value = written;
         if setting.place.line.is_none() && has_variable(&value) {
             if key == "bind" && setting.values.len() == 1 && is_of_platform(&value) {
                 return Finding::not_needed(setting, "where PORT is set it is listened on, at 0.0.0.0");
