@@ -44,6 +44,7 @@ pub use server::drain::Ended;
 use server::healthcheck::Health;
 pub use server::held::{Address, Refusal, Running, STOP, keeps_a_server};
 pub use static_files::{CompressError, CompressReport, Mode, compress};
+pub use sys::memory::given_back_by;
 use telemetry::progress::Bar;
 
 /// How the interpreter comes to be.

@@ -11,7 +11,7 @@ mod allocator;
 static ALLOCATOR: allocator::Mimalloc = allocator::Mimalloc;
 
 fn main() -> ExitCode {
-    allocator::give_back();
+    monopod::given_back_by(allocator::give_back);
     let args: Vec<_> = std::env::args_os().collect();
     ExitCode::from(monopod::run(monopod::Face::Binary, &args))
 }

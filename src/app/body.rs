@@ -66,7 +66,7 @@ impl Body for AppBody {
                 }
                 chunk
             }
-            ReplyBody::File(slice) => ready!(slice.poll_chunk(cx)).map(|chunk| chunk.map(Portion::from)),
+            ReplyBody::File(slice) => ready!(slice.poll_chunk(cx)),
         };
         Poll::Ready(chunk.map(|chunk| chunk.map(Frame::data)))
     }

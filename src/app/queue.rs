@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::exchange::{Job, Source};
+use crate::exchange::{Intake, Job, Source};
 use crate::semantics::fault::Fault;
 use crate::telemetry::metrics::Metrics;
 
@@ -21,6 +21,8 @@ pub struct Queue {
     waiting: AtomicUsize,
     capacity: usize,
     timeout: Duration,
+    /// Is told of the bodies that wait here.
+    intake: Arc<Intake>,
     metrics: Arc<Metrics>,
 }
 
@@ -37,7 +39,14 @@ impl Queue {
     /// A queue of at most `capacity` jobs, each of which waits at most `timeout`; how long is counted in `metrics`.
     #[must_use]
     pub fn new(capacity: usize, timeout: Duration, metrics: Arc<Metrics>) -> Self {
-        Self { jobs: Mutex::new(Jobs::default()), waiting: AtomicUsize::new(0), capacity, timeout, metrics }
+        let (jobs, waiting, intake) = Default::default();
+        Self { jobs, waiting, capacity, timeout, intake, metrics }
+    }
+
+    /// Where large bodies take turns, by what waits here.
+    #[must_use]
+    pub fn intake(&self) -> &Arc<Intake> {
+        &self.intake
     }
 
     /// Jobs that wait now.
@@ -83,10 +92,12 @@ impl Queue {
             // Those whose client has left must not keep out one that waits.
             let all = std::mem::take(&mut jobs.waiting);
             (left, jobs.waiting) = all.into_iter().partition(|job: &Job| job.reply.is_abandoned());
+            self.intake.remove(left.iter().map(|job| job.body.in_memory()).sum());
             if jobs.waiting.len() >= self.capacity {
                 return Err(job);
             }
         }
+        self.intake.add(job.body.in_memory());
         jobs.waiting.push_back(job);
         self.count(&mut jobs);
         drop(jobs);
@@ -111,6 +122,7 @@ impl Queue {
         drop(jobs);
         let count = waiting.len();
         for job in waiting {
+            self.intake.remove(job.body.in_memory());
             job.reply.send_now(Err(fault));
         }
         count
@@ -123,6 +135,7 @@ impl Queue {
             return None;
         }
         let job = jobs.waiting.pop_front()?;
+        self.intake.remove(job.body.in_memory());
         self.count(&mut jobs);
         Some((waited, job))
     }
@@ -145,6 +158,7 @@ impl Source for Queue {
                 oldest.reply.ticket().waited(waited);
                 oldest.reply.taken(now);
             }
+            self.intake.remove(oldest.body.in_memory());
             jobs.taken = Some(now);
             let job = jobs.waiting.pop_front();
             self.count(&mut jobs);

@@ -1,4 +1,5 @@
-//! A stretch of an open file, read by positioned reads: what the page cache has at once, the rest off the async threads.
+//! A stretch of an open file: what the page cache has is sent from there, or read at once by positioned reads, the rest
+//! off the async threads.
 //!
 //! Serves `wsgi.file_wrapper`, spilled responses and large static assets: one read of at most
 //! [`MOST`](super::parking::MOST) bytes at a time, the next only when the client took the last. Never maps memory (a
@@ -18,6 +19,8 @@ use rustix::io::Errno;
 use tokio::task::JoinHandle;
 
 use super::parking::{Park, Parking};
+use super::portion::Portion;
+use crate::sys::arena::WORTH_SENDING;
 use crate::sys::fd;
 
 /// The file to read, as it is held.
@@ -60,6 +63,8 @@ pub struct FileSlice {
     reading: Option<JoinHandle<io::Result<Chunk>>>,
     /// The file system does not tell what is in its cache.
     blocks: bool,
+    /// Nobody but its owner writes to the file, so it may be sent as it is when the client takes it.
+    sendable: bool,
     parking: Parking,
 }
 
@@ -67,7 +72,22 @@ impl FileSlice {
     /// `len` bytes from `offset`; the file must stay at least that long.
     #[must_use]
     pub fn new(source: FileSource, offset: u64, len: u64) -> Self {
-        Self { source, offset, remaining: len, reading: None, blocks: false, parking: Parking::default() }
+        Self {
+            source,
+            offset,
+            remaining: len,
+            reading: None,
+            blocks: false,
+            sendable: false,
+            parking: Parking::default(),
+        }
+    }
+
+    /// The kernel may send what the file has when the client takes it ([`Portion::window`]), instead of what it has when it is
+    /// handed out.
+    #[must_use]
+    pub fn sendable(self) -> Self {
+        Self { sendable: true, ..self }
     }
 
     /// Bytes not yet handed out.
@@ -87,7 +107,7 @@ impl FileSlice {
     /// # Errors
     /// What the read said; `UnexpectedEof` when the file shrank, so that a short answer is never ended
     /// like a complete one.
-    pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+    pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Portion>>> {
         let mut parking = std::mem::take(&mut self.parking);
         let chunk = self.poll_portion(&mut parking, cx);
         self.parking = parking;
@@ -99,17 +119,20 @@ impl FileSlice {
         &mut self,
         parking: &mut Parking,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Bytes>>> {
+    ) -> Poll<Option<io::Result<Portion>>> {
         if self.remaining == 0 {
             return Poll::Ready(None);
         }
         if self.reading.is_none() {
             let want = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(parking.portion());
+            if let Some(window) = self.window(want) {
+                return Poll::Ready(Some(Ok(self.advance(window))));
+            }
             // Made and dropped on this thread, even where it is filled on another: allocators keep what crosses threads
             // one way.
             let mut buffer = Vec::with_capacity(want);
             if self.read_cached(&mut buffer) {
-                return Poll::Ready(Some(Ok(self.advance(Bytes::from(buffer)))));
+                return Poll::Ready(Some(Ok(self.advance(Bytes::from(buffer).into()))));
             }
             let (source, offset) = (self.source.clone(), self.offset);
             self.reading = Some(tokio::task::spawn_blocking(move || {
@@ -125,13 +148,34 @@ impl FileSlice {
         match read {
             Ok((file, bytes)) => {
                 self.source = FileSource::Open(file);
-                Poll::Ready(Some(Ok(self.advance(bytes))))
+                Poll::Ready(Some(Ok(self.advance(bytes.into()))))
             }
             Err(error) => {
                 self.remaining = 0;
                 Poll::Ready(Some(Err(error)))
             }
         }
+    }
+
+    /// The next `want` bytes without their being read, where the page cache has them.
+    fn window(&mut self, want: usize) -> Option<Portion> {
+        let FileSource::Open(file) = &self.source else { return None };
+        if !self.sendable || self.blocks || want < WORTH_SENDING {
+            return None;
+        }
+        // What is read ahead comes in one piece: where the page cache has both ends, it has what lies between.
+        for at in [self.offset + want as u64 - 1, self.offset] {
+            match fd::is_cached(file, at) {
+                Ok(true) => {}
+                // The file may have become shorter, which the other way tells.
+                Ok(false) => return None,
+                Err(error) => {
+                    self.blocks = error.kind() == io::ErrorKind::Unsupported;
+                    return None;
+                }
+            }
+        }
+        Portion::window(file, self.offset, want)
     }
 
     /// Reads what is in the page cache. False: nothing is, or nobody knows.
@@ -150,10 +194,10 @@ impl FileSlice {
         }
     }
 
-    fn advance(&mut self, bytes: Bytes) -> Bytes {
-        self.offset += bytes.len() as u64;
-        self.remaining -= bytes.len() as u64;
-        bytes
+    fn advance(&mut self, portion: Portion) -> Portion {
+        self.offset += portion.len() as u64;
+        self.remaining -= portion.len() as u64;
+        portion
     }
 }
 
@@ -192,7 +236,7 @@ mod tests {
         let mut slice = FileSlice::new(file.clone(), 10, MOST as u64 + 90);
         let mut got = Vec::new();
         while let Some(chunk) = poll_fn(|cx| slice.poll_chunk(cx)).await {
-            got.extend_from_slice(&chunk.unwrap());
+            got.extend_from_slice(&chunk.unwrap().into_bytes().unwrap());
         }
         assert_eq!(got, data[10..MOST + 100]);
 

@@ -1,11 +1,19 @@
-//! A piece of a body on its way to the socket, which may be a part of bytes that the application lent.
+//! A piece of a body on its way to the socket, which may be a part of bytes that the application lent, or a window on a
+//! file.
+//!
+//! What a window shows is not in memory: who wants the bytes takes them by [`Portion::into_bytes`]; `net`, to which hyper
+//! gives them without a look, has the kernel send them.
 //!
 //! hyper holds it until the socket has taken it. Where that takes a while, it shall not be a few bytes that keep all of
 //! what was lent in memory, so what is left after a short write is copied. A write that takes everything copies nothing.
 
-use std::ops::Deref;
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
+
+use crate::sys::window;
 
 /// Bytes, and how many more they keep in memory.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +28,38 @@ impl Portion {
     #[must_use]
     pub fn lent(bytes: Bytes) -> Self {
         Self { lent: bytes.len(), bytes }
+    }
+
+    /// `len` bytes of `file` from `offset`, which the client gets as they are by then. None: there is no window left.
+    #[must_use]
+    pub fn window(file: &Arc<File>, offset: u64, len: usize) -> Option<Self> {
+        Some(window::open(file, offset, len)?.into())
+    }
+
+    /// Number of bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// No byte at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// The bytes, those of a window read from its file: blocking.
+    ///
+    /// # Errors
+    /// `UnexpectedEof`, as the file has become shorter; what `pread(2)` says.
+    pub fn into_bytes(self) -> io::Result<Bytes> {
+        let Some(stretch) = window::locate(&self.bytes) else { return Ok(self.bytes) };
+        let mut bytes = vec![0; self.bytes.len()];
+        let mut filled = 0;
+        while filled < bytes.len() {
+            filled += stretch.after(filled).copy(&mut bytes[filled..])?;
+        }
+        Ok(bytes.into())
     }
 
     /// Somebody else's memory.
@@ -41,14 +81,6 @@ impl From<Bytes> for Portion {
     }
 }
 
-impl Deref for Portion {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
 impl Buf for Portion {
     fn remaining(&self) -> usize {
         self.bytes.len()
@@ -66,10 +98,23 @@ impl Buf for Portion {
             self.lent = 0;
         }
     }
+}
 
-    fn copy_to_bytes(&mut self, len: usize) -> Bytes {
-        self.bytes.copy_to_bytes(len)
+/// All bytes of `body`, as a client gets them.
+///
+/// # Errors
+/// The body's own, and as [`Portion::into_bytes`].
+#[cfg(test)]
+pub async fn bytes_of<B: http_body::Body<Data = Portion, Error = io::Error> + Unpin>(body: B) -> io::Result<Bytes> {
+    use http_body_util::BodyExt;
+    let mut body = body;
+    let mut all = Vec::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(portion) = frame?.into_data() {
+            all.extend_from_slice(&portion.into_bytes()?);
+        }
     }
+    Ok(all.into())
 }
 
 #[cfg(test)]
@@ -95,7 +140,7 @@ mod tests {
     fn what_is_left_of_a_small_part_is_copied() {
         let (mut first, owner) = lend(1000);
         let rest = first.split_off(100);
-        let expected = first[1..].to_vec();
+        let expected = first.chunk()[1..].to_vec();
         drop(rest);
         first.advance(1);
         assert_eq!((first.chunk(), first.remaining()), (&expected[..], 99));
@@ -115,8 +160,8 @@ mod tests {
     #[test]
     fn bytes_of_its_own_stay_where_they_are() {
         let mut own = Portion::from(Bytes::from_static(b"0123456789"));
-        let at = own.as_ptr();
+        let at = own.chunk().as_ptr();
         own.advance(9);
-        assert_eq!(own.as_ptr(), at.wrapping_add(9));
+        assert_eq!(own.chunk().as_ptr(), at.wrapping_add(9));
     }
 }

@@ -6,6 +6,7 @@ pub mod accept;
 pub mod conn;
 pub mod guard;
 pub mod listen;
+mod outgoing;
 pub mod permits;
 pub mod proxy_protocol;
 mod sendfile;

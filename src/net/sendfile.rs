@@ -1,7 +1,7 @@
-//! Static files that the kernel sends from its own memory, without a copy (`sendfile(2)`).
+//! What the kernel sends without a copy (`sendfile(2)`): static files from its own memory, and stretches of other files.
 //!
-//! Called by `stream` with what hyper wants written; knows an [`Arena`] by its addresses. Never waits: where the socket has
-//! no room the usual way of writing does.
+//! Called by `stream` with what hyper wants written; knows an [`Arena`] and a [`window`] by their addresses. Never waits:
+//! where the socket has no room the usual way of writing does.
 
 use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
@@ -10,28 +10,41 @@ use rustix::io::Errno;
 use socket2::SockRef;
 
 use crate::sys::arena::{Arena, WORTH_SENDING};
+use crate::sys::window;
 
 /// What became of it.
 #[derive(Debug)]
 pub enum Sent {
     /// So many bytes are on their way.
     Bytes(usize),
-    /// Nothing is, as none of it lies in the arena or there is no room.
+    /// Nothing is, as none of it lies in a file or there is no room.
     None,
-    /// Nothing is, nor will be: this is no socket for it.
+    /// Nothing is, nor will be: this is no socket, or no file, for it.
     Never,
-    /// The connection is broken.
+    /// The connection is broken, or the file is.
     Failed(io::Error),
 }
 
-/// Sends a part of `files` that comes first, or after one small part that is none.
-pub fn send_files(socket: &impl AsFd, files: &Arena, data: &[IoSlice<'_>]) -> Sent {
+/// Sends what lies in `files`, or is a window, and comes first of `data`, or after one small part that is neither.
+pub fn send_files(socket: &impl AsFd, files: Option<&Arena>, data: &[IoSlice<'_>]) -> Sent {
+    let is_worth_it = |part: &[u8]| part.len() >= WORTH_SENDING || window::is_window(part);
     let (head, body): (&[u8], &[u8]) = match data {
-        [body, ..] if body.len() >= WORTH_SENDING => (&[], body),
-        [head, body, ..] if body.len() >= WORTH_SENDING && head.len() < WORTH_SENDING => (head, body),
+        [body, ..] if is_worth_it(body) => (&[], body),
+        [head, body, ..] if is_worth_it(body) && head.len() < WORTH_SENDING => (head, body),
         _ => return Sent::None,
     };
-    let Some(mut offset) = files.locate(body) else { return Sent::None };
+    if window::is_window(body) {
+        // Whoever holds the window holds its place.
+        let Some(stretch) = window::locate(body) else { return Sent::Failed(io::ErrorKind::NotFound.into()) };
+        return send(socket, head, &stretch, stretch.offset, body.len());
+    }
+    match files.and_then(|files| Some((files, files.locate(body)?))) {
+        Some((files, offset)) => send(socket, head, files, offset, body.len()),
+        None => Sent::None,
+    }
+}
+
+fn send(socket: &impl AsFd, head: &[u8], file: &impl AsFd, mut offset: u64, len: usize) -> Sent {
     let mut sent = 0;
     if !head.is_empty() {
         // Held back until the body follows, or each would be a packet of its own.
@@ -44,7 +57,7 @@ pub fn send_files(socket: &impl AsFd, files: &Arena, data: &[IoSlice<'_>]) -> Se
             Err(error) => return Sent::Failed(error),
         }
     }
-    match rustix::fs::sendfile(socket, files, Some(&mut offset), body.len()) {
+    match rustix::fs::sendfile(socket, file, Some(&mut offset), len) {
         Ok(bytes) if bytes > 0 => Sent::Bytes(sent + bytes),
         _ if sent > 0 => Sent::Bytes(sent),
         Err(Errno::AGAIN | Errno::INTR) => Sent::None,
@@ -77,7 +90,7 @@ mod tests {
         while got.len() < expected.len() {
             let sent = match send_files(
                 &ours,
-                &arena,
+                Some(&arena),
                 &[IoSlice::new(head), IoSlice::new(&file)][usize::from(head.is_empty())..],
             ) {
                 Sent::Bytes(sent) => sent,
@@ -106,12 +119,12 @@ mod tests {
         let (ours, theirs) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
         let other = pattern(1 << 20);
-        assert!(matches!(send_files(&ours, &arena, &[IoSlice::new(&other)]), Sent::None));
-        assert!(matches!(send_files(&ours, &arena, &[IoSlice::new(&file[..100])]), Sent::None), "too little");
-        assert!(matches!(send_files(&ours, &arena, &[]), Sent::None));
-        while let Sent::Bytes(_) = send_files(&ours, &arena, &[IoSlice::new(&file)]) {}
-        assert!(matches!(send_files(&ours, &arena, &[IoSlice::new(b"head"), IoSlice::new(&file)]), Sent::None));
+        assert!(matches!(send_files(&ours, Some(&arena), &[IoSlice::new(&other)]), Sent::None));
+        assert!(matches!(send_files(&ours, Some(&arena), &[IoSlice::new(&file[..100])]), Sent::None), "too little");
+        assert!(matches!(send_files(&ours, Some(&arena), &[]), Sent::None));
+        while let Sent::Bytes(_) = send_files(&ours, Some(&arena), &[IoSlice::new(&file)]) {}
+        assert!(matches!(send_files(&ours, Some(&arena), &[IoSlice::new(b"head"), IoSlice::new(&file)]), Sent::None));
         drop(theirs);
-        assert!(matches!(send_files(&ours, &arena, &[IoSlice::new(&file)]), Sent::Failed(_)));
+        assert!(matches!(send_files(&ours, Some(&arena), &[IoSlice::new(&file)]), Sent::Failed(_)));
     }
 }

@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::guard::{Framer, HeadLimits, Refused};
-use super::sendfile::{Sent, send_files};
+use super::outgoing::{Failed, Outgoing};
 use super::timer::Timer;
 use crate::semantics::fault::Fault;
 use crate::stack::turns::Turns;
@@ -31,8 +31,6 @@ const STAND_IN: &[u8] = b"GET /refused HTTP/1.1\r\nhost: refused\r\nconnection: 
 const LINGER: Duration = Duration::from_secs(2);
 /// And how much of it, in bytes.
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
-/// Head and body of at most so many bytes together are copied into one write: cheaper than the kernel's vectored one.
-const SMALL_WRITE: usize = 1024;
 
 /// How long the parts of a connection's life may take; `None`: as long as they like.
 #[derive(Clone, Copy, Debug)]
@@ -65,8 +63,7 @@ pub struct Stream<S: AsFd> {
     write_timer: Timer,
     /// When the client stopped taking bytes.
     blocked_since: Option<Instant>,
-    /// What the kernel can send without a copy.
-    files: Option<Arc<Arena>>,
+    outgoing: Outgoing,
     linger: Option<Linger>,
 }
 
@@ -102,7 +99,7 @@ impl<S: AsFd> Stream<S> {
             read_timer: Timer::default(),
             write_timer: Timer::default(),
             blocked_since: None,
-            files: None,
+            outgoing: Outgoing::default(),
             linger: None,
         }
     }
@@ -110,7 +107,7 @@ impl<S: AsFd> Stream<S> {
     /// Has the kernel send what lies in `files`.
     #[must_use]
     pub fn sending(mut self, files: Option<&Arc<Arena>>) -> Self {
-        self.files = files.cloned();
+        self.outgoing = Outgoing::sending(files);
         self
     }
 
@@ -289,29 +286,9 @@ impl<S: AsFd + AsyncWrite + Unpin> Stream<S> {
     }
 }
 
-impl<S: AsFd> Stream<S> {
-    /// Has the kernel send what lies in `files`. None: nothing does, or there is no room for it at the moment.
-    fn send_files(&mut self, data: &[io::IoSlice<'_>]) -> Option<io::Result<usize>> {
-        match send_files(&self.inner, self.files.as_deref()?, data) {
-            Sent::Bytes(bytes) => Some(Ok(bytes)),
-            Sent::Failed(error) => Some(Err(error)),
-            Sent::None => None,
-            Sent::Never => {
-                self.files = None;
-                None
-            }
-        }
-    }
-}
-
 impl<S: AsFd + AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        if let Some(sent) = this.send_files(&[io::IoSlice::new(data)]) {
-            return this.timed(cx, Poll::Ready(sent));
-        }
-        let written = Pin::new(&mut this.inner).poll_write(cx, data);
-        this.timed(cx, written)
+        self.poll_write_vectored(cx, &[io::IoSlice::new(data)])
     }
 
     fn poll_write_vectored(
@@ -320,21 +297,16 @@ impl<S: AsFd + AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
         data: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if let Some(sent) = this.send_files(data) {
-            return this.timed(cx, Poll::Ready(sent));
-        }
-        let length: usize = data.iter().map(|part| part.len()).sum();
-        let written = if length <= SMALL_WRITE {
-            let mut whole = [0; SMALL_WRITE];
-            let mut at = 0;
-            for part in data {
-                whole[at..at + part.len()].copy_from_slice(part);
-                at += part.len();
+        let was_blocked = this.blocked_since.is_some();
+        let written = this.outgoing.poll_write(&mut this.inner, cx, data, was_blocked).map_err(|failed| match failed {
+            Failed::Socket(error) => error,
+            Failed::File(error) => {
+                // Over HTTP/1.0 a regular end would make the broken response a complete one.
+                this.cut("file-failed");
+                this.turns.break_off();
+                error
             }
-            Pin::new(&mut this.inner).poll_write(cx, &whole[..length])
-        } else {
-            Pin::new(&mut this.inner).poll_write_vectored(cx, data)
-        };
+        });
         this.timed(cx, written)
     }
 

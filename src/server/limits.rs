@@ -1,6 +1,6 @@
 //! The container's limits while the server runs: Kubernetes can change them in place (KEP-1287).
 //!
-//! Looked at every ten seconds, off the IO thread. The budget of buffers follows at once, unless somebody set it; what
+//! Looked at every ten seconds, off the IO thread; freed memory goes back to the system on the way. The budget of buffers follows at once, unless somebody set it; what
 //! was built at the start (threads, queue, static files) stays, and the log says what a restart would choose.
 
 use std::time::Duration;
@@ -10,7 +10,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::Host;
 use crate::exchange::Budget;
-use crate::sys::cgroup;
+use crate::sys::cgroup::{self, CgroupLimits};
+use crate::sys::memory;
 
 const EVERY: Duration = Duration::from_secs(10);
 
@@ -32,7 +33,7 @@ impl Follow {
         ticks.tick().await;
         loop {
             ticks.tick().await;
-            if let Ok(limits) = spawn_blocking(cgroup::limits).await {
+            if let Ok(limits) = spawn_blocking(look).await {
                 self.look(self.host.resized(limits.cpus, limits.memory));
             }
         }
@@ -51,6 +52,12 @@ impl Follow {
         tracing::info!("{}", told.join("; "));
         self.host = now;
     }
+}
+
+/// Blocking.
+fn look() -> CgroupLimits {
+    memory::give_back();
+    cgroup::limits()
 }
 
 #[cfg(test)]

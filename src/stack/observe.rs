@@ -366,7 +366,7 @@ where
         let frame = ready!(this.body.as_mut().poll_frame(cx));
         match (&frame, this.observation) {
             (Some(Ok(frame)), Some(observation)) => {
-                let length = frame.data_ref().map_or(0, |data| data.len());
+                let length = frame.data_ref().map_or(0, Portion::len);
                 observation.bytes += length as u64;
                 observation.connection.turns.hand_out(length);
             }

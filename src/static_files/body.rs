@@ -68,7 +68,8 @@ impl StaticBody {
     }
 
     fn push_file(&mut self, file: &Arc<FileContent>, offset: u64, end: u64) {
-        self.push(Part::File(FileSlice::new(file.source(), offset, end - offset)), end - offset);
+        let slice = FileSlice::new(file.source(), offset, end - offset).sendable();
+        self.push(Part::File(slice), end - offset);
     }
 
     fn push(&mut self, part: Part, length: u64) {
@@ -110,30 +111,30 @@ impl Body for StaticBody {
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Portion>>>> {
-        let bytes = match &mut self.current {
+        let portion = match &mut self.current {
             None => return Poll::Ready(None),
             Some(Part::Memory(bytes)) => {
                 let bytes = std::mem::take(bytes);
                 self.advance();
-                bytes
+                bytes.into()
             }
             Some(Part::File(slice)) => match ready!(slice.poll_chunk(context)) {
-                Some(Ok(bytes)) => {
+                Some(Ok(portion)) => {
                     if slice.remaining() == 0 {
                         self.advance();
                     }
-                    bytes
+                    portion
                 }
                 failed => {
                     // What remains is not sent, and `remaining` keeps the end from looking like one.
                     self.current = None;
                     self.rest.clear();
-                    return Poll::Ready(failed.map(|failed| failed.map(|bytes| Frame::data(bytes.into()))));
+                    return Poll::Ready(failed.map(|failed| failed.map(Frame::data)));
                 }
             },
         };
-        self.remaining = self.remaining.saturating_sub(bytes.len() as u64);
-        Poll::Ready(Some(Ok(Frame::data(bytes.into()))))
+        self.remaining = self.remaining.saturating_sub(portion.len() as u64);
+        Poll::Ready(Some(Ok(Frame::data(portion))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -148,6 +149,7 @@ impl Body for StaticBody {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exchange::portion::bytes_of;
     use crate::static_files::content::Keep;
     use http_body_util::BodyExt;
 
@@ -171,7 +173,7 @@ mod tests {
             assert_eq!(body.size_hint().exact(), Some(600_000));
             let mut sent = Vec::new();
             while let Some(frame) = body.frame().await {
-                sent.extend_from_slice(&frame.unwrap().into_data().unwrap());
+                sent.extend_from_slice(&frame.unwrap().into_data().unwrap().into_bytes().unwrap());
                 assert_eq!(body.size_hint().exact(), Some((bytes.len() - sent.len()) as u64));
                 assert_eq!(body.is_end_stream(), sent.len() == bytes.len());
             }
@@ -191,7 +193,7 @@ mod tests {
             body.push_bytes(Bytes::from_static(b">"));
             let expected = [b"<", &bytes[299_999..], &bytes[5..=270_000], b">"].concat();
             assert_eq!(body.size_hint().exact(), Some(expected.len() as u64));
-            assert_eq!(body.collect().await.unwrap().to_bytes(), expected);
+            assert_eq!(bytes_of(body).await.unwrap(), expected);
         }
     }
 

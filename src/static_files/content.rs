@@ -153,7 +153,7 @@ mod tests {
 
     async fn read(content: &Arc<FileContent>, offset: u64, len: u64) -> io::Result<Bytes> {
         let mut slice = FileSlice::new(content.source(), offset, len);
-        std::future::poll_fn(|cx| slice.poll_chunk(cx)).await.unwrap()
+        std::future::poll_fn(|cx| slice.poll_chunk(cx)).await.unwrap()?.into_bytes()
     }
 
     #[tokio::test]

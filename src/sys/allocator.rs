@@ -3,7 +3,6 @@
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout};
-use std::ffi::{c_int, c_long};
 
 use libmimalloc_sys as mi;
 
@@ -60,20 +59,16 @@ unsafe impl GlobalAlloc for Mimalloc {
     }
 }
 
-// SAFETY: the declaration of mimalloc.h, in which int and long are C's.
+// SAFETY: the declaration of mimalloc.h.
 unsafe extern "C" {
-    /// mimalloc.h, `mi_option_set_default`: the bindings have it only with a further crate.
-    fn mi_option_set_default(option: c_int, value: c_long);
+    /// mimalloc.h, `mi_collect`: the bindings have it only with a further crate.
+    fn mi_collect(force: bool);
 }
 
-/// `mi_option_purge_delay` of `mi_option_t`; its place has been the same in mimalloc 2 and 3.
-const PURGE_DELAY: c_int = 15;
-/// Milliseconds. mimalloc has no thread of its own: what waits for a delay waits for the next large allocation after it,
-/// so with the usual 1000 the memory of a burst is kept for as long as the server is quiet.
-const DELAY: c_long = 10;
-
-/// Gives freed memory back soon, unless `MIMALLOC_PURGE_DELAY` says otherwise. To be called before there are threads.
+/// Gives memory back to the system that is free and was when mimalloc last looked, `MIMALLOC_PURGE_DELAY` milliseconds
+/// (1000) ago or more. It looks by itself only when it is asked for more: without this, a server that has become quiet
+/// would keep what its last burst took.
 pub fn give_back() {
-    // SAFETY: the option exists and takes any number; it is not thread safe, and this is the only thread.
-    unsafe { mi_option_set_default(PURGE_DELAY, DELAY) };
+    // SAFETY: any thread may call it, for its own memory and what all threads share.
+    unsafe { mi_collect(false) };
 }

@@ -126,6 +126,24 @@ pub fn read_cached(file: &File, buffer: &mut Vec<u8>, offset: u64) -> io::Result
     Ok(read)
 }
 
+/// Whether the page cache has the byte of `file` at `offset`; never waits for a disk. Not at the end of the file.
+///
+/// # Errors
+/// `EOPNOTSUPP` on file systems that cannot tell; else what `preadv2(2)` says.
+pub fn is_cached(file: &File, offset: u64) -> io::Result<bool> {
+    let mut byte = 0_u8;
+    let offset = i64::try_from(offset).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
+    let part = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+    // SAFETY: the vector is one part of one byte, which is a variable of this function.
+    match unsafe { libc::preadv2(file.as_raw_fd(), &raw const part, 1, offset, libc::RWF_NOWAIT) } {
+        -1 => match io::Error::last_os_error() {
+            error if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            error => Err(error),
+        },
+        read => Ok(read == 1),
+    }
+}
+
 /// Whether `file` is one that the kernel makes up as it is read (procfs, sysfs), whatever size it states.
 ///
 /// # Errors

@@ -72,7 +72,7 @@ impl FileWrapper {
         let Some((file, len)) = regular(number)? else { return Ok(None) };
         let offset: u64 = filelike.call_method0("tell")?.extract()?;
         let source = FileSource::Open(Arc::new(file));
-        Ok(Some(FileSlice::new(source, offset, len.saturating_sub(offset))))
+        Ok(Some(FileSlice::new(source, offset, len.saturating_sub(offset)).sendable()))
     }
 }
 

@@ -15,14 +15,20 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Error
 
 @dataclass
 class Fetch:
-    """Something the page asked for; `status` stays 0 until there is an answer."""
+    """Something the page asked for; `status` stays 0 until there is an answer.
+
+    `left`: the browser gave it up, as the page or frame that wanted it was no longer there.
+    """
 
     path: str
     kind: str
+    frame: str = ""
+    loader: str = ""
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     cached: bool = False
     failure: str = ""
+    left: bool = False
 
 
 class Tab:
@@ -41,7 +47,10 @@ class Tab:
         network.on("Network.requestServedFromCache", self._served_from_cache)
         network.on("Network.responseReceived", self._answered)
         network.on("Network.loadingFailed", self._failed)
+        network.on("Page.frameNavigated", self._frame_navigated)
+        network.on("Page.frameDetached", self._frame_detached)
         network.send("Network.enable")
+        network.send("Page.enable")
 
     def visit(self, path: str) -> list[Fetch]:
         """Load a page and all it wants; what was fetched for it."""
@@ -77,7 +86,8 @@ class Tab:
         # After a redirect the same request goes on, with another URL.
         if "redirectResponse" in event:
             self._answer(self._pending[event["requestId"]], event["redirectResponse"])
-        fetch = Fetch(urlsplit(event["request"]["url"]).path, event["type"])
+        path = urlsplit(event["request"]["url"]).path
+        fetch = Fetch(path, event["type"], frame=event.get("frameId", ""), loader=event["loaderId"])
         self._pending[event["requestId"]] = fetch
         self.fetches.append(fetch)
 
@@ -93,4 +103,18 @@ class Tab:
         fetch.cached |= response.get("fromDiskCache", False)
 
     def _failed(self, event: dict[str, Any]) -> None:
-        self._pending[event["requestId"]].failure = event["errorText"]
+        fetch = self._pending[event["requestId"]]
+        fetch.failure = event["errorText"]
+        fetch.left = event.get("canceled", False)
+
+    def _frame_navigated(self, event: dict[str, Any]) -> None:
+        self._leave(event["frame"]["id"], stays=event["frame"]["loaderId"])
+
+    def _frame_detached(self, event: dict[str, Any]) -> None:
+        self._leave(event["frameId"])
+
+    def _leave(self, frame: str, stays: str | None = None) -> None:
+        """The document in `frame` is gone: of what it still waited for the browser tells nothing more."""
+        for fetch in self._pending.values():
+            if fetch.frame == frame and fetch.loader != stays and not fetch.status:
+                fetch.left = True

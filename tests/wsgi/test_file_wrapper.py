@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
+import time
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,31 @@ def test_a_real_file_leaves_the_only_thread_at_once(single: Server, path: Path, 
         assert single.ask("/hello").status == 200
         answer = slow.answer()
         assert (len(answer.body), answer.complete) == (64 << 20, True)
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_a_slow_reader_gets_the_same_bytes(single: Server, path: Path, version: str) -> None:
+    """The socket is full again and again, while others are answered."""
+    with single.connect(receive_buffer=4096) as slow:
+        slow.request(f"/plain_file?path={path}&offset=7", version=version)
+        head = slow.head()
+        assert head.get("content-length") == str(len(CONTENT) - 7)
+        received = []
+        for _ in range(20):
+            time.sleep(0.02)
+            received.append(slow.exactly(50_000))
+        assert single.ask("/hello").status == 200
+        received.append(slow.exactly(len(CONTENT) - 7 - 20 * 50_000))
+        assert b"".join(received) == CONTENT[7:]
+
+
+def test_many_readers_of_a_file_at_once(lab: Server, path: Path) -> None:
+    clients = [lab.connect(receive_buffer=4096) for _ in range(40)]
+    for number, client in enumerate(clients):
+        client.request(f"/plain_file?path={path}&offset={number * 1000}")
+    for number, client in enumerate(clients):
+        assert client.answer().body == CONTENT[number * 1000 :]
+        client.sock.close()
 
 
 def test_a_file_cut_short_while_it_is_sent_aborts(single: Server, tmp_path: Path, gate: Gate) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import random
 import zlib
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from server import Server, Starter
+from gate import Gate
+from server import Server, Starter, await_true
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -74,6 +76,28 @@ def test_streamed_download(server: Server) -> None:
         expected = zlib.crc32(bytes([number % 251]) * MIB, expected)
     assert crc == expected
     growth.check()
+
+
+def test_a_burst_is_given_back_to_the_system(start: Starter, gate: Gate) -> None:
+    """Without another request: nothing else would have the allocator look."""
+    if start.face.name != "binary":
+        pytest.skip("a wheel has the allocator of its interpreter")
+    server = start("lab:application", "--threads", "1", "--queue-size", "100")
+    body = bytes(MIB)
+    server.ask("/checksum", "POST", body=body)
+    before = server.memory().anonymous
+    with server.connect() as busy, ExitStack() as stack:
+        busy.request(f"/hello?gate={gate.port}")
+        visitor = gate.wait("hello")
+        clients = [stack.enter_context(server.connect()) for _ in range(60)]
+        for client in clients:
+            client.request("/checksum", "POST", body=body)
+        await_true(lambda: server.memory().anonymous - before > 40 * MIB, "all wait in memory")
+        visitor.let_through()
+        for client in clients:
+            assert client.answer().status == 200
+        assert busy.answer().status == 200
+    await_true(lambda: server.memory().anonymous - before < 20 * MIB, "it is given back", 30)
 
 
 def test_nothing_is_left_in_the_temporary_directory(start: Starter, tmp_path: Path) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import random
 import selectors
+from concurrent.futures import ThreadPoolExecutor
 
 from gate import Gate
 from samples import scrape
@@ -31,6 +35,23 @@ def test_a_full_queue(start: Starter, gate: Gate) -> None:
         waited = other if refused is one else one
         assert waited.answer().body == b"hello world\n"
         assert server.ask("/hello").status == 200
+
+
+def test_large_uploads_beyond_the_queue(start: Starter, gate: Gate) -> None:
+    """Large bodies that wait for busy threads are not read at once, but are answered soon all the same."""
+    server = start("lab:application", "--threads", "1", "--queue-size", "4")
+    body = random.Random(1).randbytes(1_000_000)
+    digest = hashlib.sha256(body).hexdigest()
+    with server.connect() as busy, ThreadPoolExecutor(12) as clients:
+        busy.request(f"/hello?gate={gate.port}")
+        visitor = gate.wait("hello")
+        uploads = [clients.submit(server.ask, "/digest", "POST", body=body) for _ in range(12)]
+        await_true(lambda: sum(upload.done() for upload in uploads) == 8, "those without a place are refused")
+        assert {upload.result().status for upload in uploads if upload.done()} == {503}
+        visitor.let_through()
+        answers = [upload.result() for upload in uploads]
+        assert [json.loads(answer.body)["sha256"] for answer in answers if answer.status == 200] == [digest] * 4
+        assert busy.answer().status == 200
 
 
 def test_a_request_that_waits_too_long(start: Starter, gate: Gate) -> None:

@@ -224,8 +224,8 @@ mod tests {
         Spool { budget: Budget::new(budget), temp_dir: std::env::temp_dir().into(), in_memory: false }
     }
 
-    async fn next(reader: &mut Reader) -> Option<io::Result<Portion>> {
-        poll_fn(|cx| reader.poll_chunk(cx)).await
+    async fn next(reader: &mut Reader) -> Option<io::Result<Bytes>> {
+        poll_fn(|cx| reader.poll_chunk(cx)).await.map(|chunk| chunk?.into_bytes())
     }
 
     #[tokio::test]

@@ -6,6 +6,8 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Buf;
+
 use super::{End, Shared, wake_reader};
 use crate::exchange::file_slice::{FileSlice, FileSource};
 use crate::exchange::parking::{FIRST, Park, Parking};
@@ -54,7 +56,7 @@ impl Reader {
                         }
                         drop(state);
                         self.shared.taken.notify_one();
-                        return Poll::Ready(Some(Ok(chunk.into())));
+                        return Poll::Ready(Some(Ok(chunk)));
                     }
                     Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                     None => self.slice = None,
@@ -147,7 +149,7 @@ impl Shared {
         state.disk.moving = false;
         match written {
             Ok(file) => {
-                let length: usize = chunks.iter().map(|chunk| chunk.len()).sum();
+                let length: usize = chunks.iter().map(Portion::len).sum();
                 state.disk.file = Some(file);
                 if !state.reader_gone {
                     state.disk.written = length as u64;
@@ -169,12 +171,12 @@ impl Shared {
 
 /// Bytes that are not lent.
 fn own<'a>(chunks: impl IntoIterator<Item = &'a Portion>) -> usize {
-    chunks.into_iter().filter(|chunk| !chunk.is_lent()).map(|chunk| chunk.len()).sum()
+    chunks.into_iter().filter(|chunk| !chunk.is_lent()).map(Portion::len).sum()
 }
 
 fn write_all(file: &File, chunks: &[Portion]) -> io::Result<()> {
     let mut at = 0;
-    for piece in chunks.iter().flat_map(|chunk| chunk.chunks(FIRST)) {
+    for piece in chunks.iter().flat_map(|chunk| chunk.chunk().chunks(FIRST)) {
         file.write_all_at(piece, at)?;
         at += piece.len() as u64;
         // A megabyte takes longer than a request, and nobody waits for it.

@@ -17,11 +17,11 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 use http_body::Body;
-use http_body_util::BodyExt;
 use tempfile::TempDir;
 
 use super::{HeadersFile, StaticBody, StaticFiles};
 use crate::config::{Found, settings};
+use crate::exchange::portion::bytes_of;
 
 const LAST_MODIFIED: &str = "Tue, 14 Nov 2023 22:13:20 GMT";
 
@@ -99,5 +99,5 @@ fn header<'a>(response: &'a Response<StaticBody>, name: &str) -> &'a str {
 /// The body, once its length has been seen to agree with `Content-Length`.
 async fn bytes(response: Response<StaticBody>) -> Bytes {
     assert_eq!(response.body().size_hint().exact().unwrap().to_string(), header(&response, "content-length"));
-    response.into_body().collect().await.unwrap().to_bytes()
+    bytes_of(response.into_body()).await.unwrap()
 }

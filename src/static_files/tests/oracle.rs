@@ -1,6 +1,7 @@
 //! Beside tower-http's `ServeDir`: where both have an opinion, it is the same.
 
 use super::*;
+use http_body_util::BodyExt;
 use proptest::prelude::*;
 use tower::ServiceExt;
 use tower_http::services::ServeDir;
@@ -24,7 +25,7 @@ async fn theirs(site: &Site, path: &str, fields: &[(&'static str, &str)]) -> Ans
 async fn ours(files: &StaticFiles, path: &str, fields: &[(&'static str, &str)]) -> Answer {
     let response = get(files, &format!("/static{path}"), fields);
     let content_range = header(&response, "content-range").to_owned();
-    (response.status().as_u16(), content_range, response.into_body().collect().await.unwrap().to_bytes())
+    (response.status().as_u16(), content_range, bytes_of(response.into_body()).await.unwrap())
 }
 
 fn site() -> Site {
