@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use super::queue::Queue;
-use crate::exchange::{Crew, Intake, Job, Replies, Source};
+use crate::exchange::{Crew, Job, Replies, Source};
 
 /// How often jobs are looked after while some wait, and at first.
 const TICK: Duration = Duration::from_millis(1);
@@ -22,26 +22,19 @@ pub struct Backend {
     queue: Arc<Queue>,
     crew: Arc<dyn Crew>,
     replies: Replies,
-    in_flight: Arc<Flights>,
+    /// Jobs that are not answered yet.
+    in_flight: Arc<AtomicUsize>,
     /// Its clock may miss a new job: it ticks slowly, or not at all.
     drowsy: AtomicBool,
     work: Notify,
 }
 
 /// A job in flight; dropped when its answer is there or nobody waits for it any more.
-pub struct InFlight(Arc<Flights>);
-
-/// What the end of each of them is for.
-struct Flights {
-    /// Jobs that are not answered yet.
-    count: AtomicUsize,
-    intake: Arc<Intake>,
-}
+pub struct InFlight(Arc<AtomicUsize>);
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.count.fetch_sub(1, Ordering::Relaxed);
-        self.0.intake.look();
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -49,14 +42,8 @@ impl Backend {
     /// Jobs go through `queue` to `crew`, which answers through `replies`.
     #[must_use]
     pub fn new(queue: Arc<Queue>, crew: Arc<dyn Crew>, replies: Replies) -> Self {
-        let in_flight = Arc::new(Flights { count: AtomicUsize::new(0), intake: Arc::clone(queue.intake()) });
-        Self { queue, crew, replies, in_flight, drowsy: AtomicBool::new(true), work: Notify::new() }
-    }
-
-    /// Where large bodies take turns.
-    #[must_use]
-    pub fn intake(&self) -> &Arc<Intake> {
-        self.queue.intake()
+        let (in_flight, drowsy) = (Arc::default(), AtomicBool::new(true));
+        Self { queue, crew, replies, in_flight, drowsy, work: Notify::new() }
     }
 
     /// Hands a job over; it will be answered through its reply handle.
@@ -66,7 +53,7 @@ impl Backend {
     #[allow(clippy::result_large_err)] // as Queue::push
     pub fn submit(&self, job: Job) -> Result<InFlight, Job> {
         self.queue.push(job)?;
-        self.in_flight.count.fetch_add(1, Ordering::Relaxed);
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.crew.job_arrived();
         if self.drowsy.swap(false, Ordering::Relaxed) {
             self.work.notify_one();
@@ -91,7 +78,7 @@ impl Backend {
                 let flushed = self.replies.flush();
                 self.queue.expire();
                 self.crew.look();
-                let waits = self.in_flight.count.load(Ordering::Relaxed) > 0;
+                let waits = self.in_flight.load(Ordering::Relaxed) > 0;
                 if tick >= SLOW_TICK || watched.elapsed() >= SLOW_TICK {
                     watched = Instant::now();
                     if !self.crew.watch() && !waits {

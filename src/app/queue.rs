@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::exchange::{Intake, Job, Source};
+use crate::exchange::{Job, Source};
 use crate::semantics::fault::Fault;
 use crate::telemetry::metrics::Metrics;
 
@@ -21,8 +21,6 @@ pub struct Queue {
     waiting: AtomicUsize,
     capacity: usize,
     timeout: Duration,
-    /// Is told of the bodies that wait here.
-    intake: Arc<Intake>,
     metrics: Arc<Metrics>,
 }
 
@@ -39,14 +37,7 @@ impl Queue {
     /// A queue of at most `capacity` jobs, each of which waits at most `timeout`; how long is counted in `metrics`.
     #[must_use]
     pub fn new(capacity: usize, timeout: Duration, metrics: Arc<Metrics>) -> Self {
-        let (jobs, waiting, intake) = Default::default();
-        Self { jobs, waiting, capacity, timeout, intake, metrics }
-    }
-
-    /// Where large bodies take turns, by what waits here.
-    #[must_use]
-    pub fn intake(&self) -> &Arc<Intake> {
-        &self.intake
+        Self { jobs: Mutex::new(Jobs::default()), waiting: AtomicUsize::new(0), capacity, timeout, metrics }
     }
 
     /// Jobs that wait now.
@@ -92,12 +83,10 @@ impl Queue {
             // Those whose client has left must not keep out one that waits.
             let all = std::mem::take(&mut jobs.waiting);
             (left, jobs.waiting) = all.into_iter().partition(|job: &Job| job.reply.is_abandoned());
-            self.intake.remove(left.iter().map(|job| job.body.in_memory()).sum());
             if jobs.waiting.len() >= self.capacity {
                 return Err(job);
             }
         }
-        self.intake.add(job.body.in_memory());
         jobs.waiting.push_back(job);
         self.count(&mut jobs);
         drop(jobs);
@@ -122,7 +111,6 @@ impl Queue {
         drop(jobs);
         let count = waiting.len();
         for job in waiting {
-            self.intake.remove(job.body.in_memory());
             job.reply.send_now(Err(fault));
         }
         count
@@ -135,7 +123,6 @@ impl Queue {
             return None;
         }
         let job = jobs.waiting.pop_front()?;
-        self.intake.remove(job.body.in_memory());
         self.count(&mut jobs);
         Some((waited, job))
     }
@@ -158,7 +145,6 @@ impl Source for Queue {
                 oldest.reply.ticket().waited(waited);
                 oldest.reply.taken(now);
             }
-            self.intake.remove(oldest.body.in_memory());
             jobs.taken = Some(now);
             let job = jobs.waiting.pop_front();
             self.count(&mut jobs);

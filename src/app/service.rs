@@ -78,8 +78,7 @@ impl App {
         let (parts, body) = request.into_parts();
         let size = self.body_sizes.at(&path_info(parts.uri.path(), &self.root_path));
         let limits = BodyLimits { size, ..self.body_limits };
-        let body =
-            request::collect(body, &limits, &self.spool, self.backend.intake(), &self.metrics.request_bytes).await?;
+        let body = request::collect(body, &limits, &self.spool, &self.metrics.request_bytes).await?;
         self.submit(parts, body, client, id)?.await
     }
 }

@@ -7,7 +7,6 @@
 pub mod budget;
 pub mod client;
 pub mod file_slice;
-pub mod intake;
 pub mod job;
 pub mod named_file;
 pub mod parking;
@@ -23,7 +22,6 @@ pub mod trail;
 pub use budget::{Budget, Permit};
 pub use client::Client;
 pub use file_slice::{FileSlice, FileSource};
-pub use intake::Intake;
 pub use job::{Crew, Job, RequestHead, Source};
 pub use named_file::{Asked, FileName, NamedFile};
 pub use portion::Portion;

@@ -13,7 +13,6 @@ use bytes::Bytes;
 use http_body::Body;
 use tokio::time::{Instant, timeout_at};
 
-use super::intake::{Intake, Turn};
 use super::spool::{Spool, Spooled};
 use crate::semantics::fault::Fault;
 use crate::telemetry::metrics::Counter;
@@ -29,19 +28,13 @@ pub struct BodyLimits {
     pub rate: u64,
 }
 
-/// Reads `body` to its end, in its turn of `intake`, and counts its bytes in `received`.
+/// Reads `body` to its end, and counts its bytes in `received`.
 ///
 /// # Errors
 /// `body-too-large` (413) past the limit, `body-timeout` (408) when it stalls or trickles, `body-aborted` (400) when
 /// the client stopped or broke its framing, `spool-failed` (507) when the temp file filled up,
 /// `buffers-full` (503) when there is neither disk nor memory for it.
-pub async fn collect<B>(
-    body: B,
-    limits: &BodyLimits,
-    spool: &Spool,
-    intake: &Intake,
-    received: &Counter,
-) -> Result<Spooled, Fault>
+pub async fn collect<B>(body: B, limits: &BodyLimits, spool: &Spool, received: &Counter) -> Result<Spooled, Fault>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -51,10 +44,9 @@ where
     if body.size_hint().lower() > limits.size {
         return Err(Fault::body_too_large());
     }
-    let mut turn = Turn::new(intake, body.size_hint().lower());
     let mut pace = Pace::default();
     let mut writer = spool.writer();
-    while let Some(frame) = pace.wait(limits, turn.read(poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)))).await? {
+    while let Some(frame) = pace.wait(limits, poll_fn(|cx| Pin::new(&mut body).poll_frame(cx))).await? {
         let frame = frame.map_err(|error| {
             tracing::debug!(error = %error.into(), "request body did not complete");
             Fault::body_aborted()
@@ -133,7 +125,7 @@ mod tests {
         });
         let body = Trickle { receive, size };
         let started = Instant::now();
-        let collected = collect(body, &limits(1 << 20), &spool(), &Intake::default(), &Counter::default()).await;
+        let collected = collect(body, &limits(1 << 20), &spool(), &Counter::default()).await;
         (started.elapsed(), collected.err().map(|fault| fault.reason))
     }
 
@@ -175,34 +167,16 @@ mod tests {
     #[tokio::test]
     async fn the_limit_is_exact_for_announced_and_chunked_bodies() {
         let announced = |n: usize| Full::new(Bytes::from(vec![7; n]));
-        assert_eq!(
-            collect(announced(10), &limits(10), &spool(), &Intake::default(), &Counter::default()).await.unwrap().len(),
-            10
-        );
-        assert_eq!(
-            collect(announced(11), &limits(10), &spool(), &Intake::default(), &Counter::default())
-                .await
-                .unwrap_err()
-                .status,
-            413
-        );
+        assert_eq!(collect(announced(10), &limits(10), &spool(), &Counter::default()).await.unwrap().len(), 10);
+        assert_eq!(collect(announced(11), &limits(10), &spool(), &Counter::default()).await.unwrap_err().status, 413);
 
         let chunked = |n: usize| {
             let frame = || Ok::<_, std::io::Error>(http_body::Frame::data(Bytes::from_static(b"x")));
             let frames: Vec<_> = std::iter::repeat_with(frame).take(n).collect();
             StreamBody::new(futures_stream(frames))
         };
-        assert_eq!(
-            collect(chunked(10), &limits(10), &spool(), &Intake::default(), &Counter::default()).await.unwrap().len(),
-            10
-        );
-        assert_eq!(
-            collect(chunked(11), &limits(10), &spool(), &Intake::default(), &Counter::default())
-                .await
-                .unwrap_err()
-                .status,
-            413
-        );
+        assert_eq!(collect(chunked(10), &limits(10), &spool(), &Counter::default()).await.unwrap().len(), 10);
+        assert_eq!(collect(chunked(11), &limits(10), &spool(), &Counter::default()).await.unwrap_err().status, 413);
     }
 
     #[tokio::test]
@@ -211,15 +185,9 @@ mod tests {
             Ok(http_body::Frame::data(Bytes::from_static(b"half"))),
             Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof)),
         ];
-        let fault = collect(
-            StreamBody::new(futures_stream(frames)),
-            &limits(10),
-            &spool(),
-            &Intake::default(),
-            &Counter::default(),
-        )
-        .await
-        .unwrap_err();
+        let fault = collect(StreamBody::new(futures_stream(frames)), &limits(10), &spool(), &Counter::default())
+            .await
+            .unwrap_err();
         assert_eq!(fault.reason, "body-aborted");
     }
 

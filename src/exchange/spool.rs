@@ -71,12 +71,6 @@ impl Spooled {
         }
     }
 
-    /// Bytes that lie in memory.
-    #[must_use]
-    pub fn in_memory(&self) -> usize {
-        if let Self::Memory { len, .. } = self { *len } else { 0 }
-    }
-
     /// No byte at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {

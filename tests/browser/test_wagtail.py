@@ -155,9 +155,7 @@ def assert_picture(tab: Tab, rendition: str, media_type: str) -> None:
 
 
 def assert_static(fetches: list[Fetch], site: WagtailSite, mode: str) -> None:
-    static = [
-        fetch for fetch in fetches if fetch.path.startswith("/static/") and not fetch.cached and not fetch.left
-    ]
+    static = [fetch for fetch in fetches if fetch.path.startswith("/static/") and not fetch.cached and not fetch.left]
     assert len(static) > 15
     compressed = 0
     for fetch in static:

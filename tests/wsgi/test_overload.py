@@ -38,7 +38,7 @@ def test_a_full_queue(start: Starter, gate: Gate) -> None:
 
 
 def test_large_uploads_beyond_the_queue(start: Starter, gate: Gate) -> None:
-    """Large bodies that wait for busy threads are not read at once, but are answered soon all the same."""
+    """They are answered soon as well, and those inside lose nothing."""
     server = start("lab:application", "--threads", "1", "--queue-size", "4")
     body = random.Random(1).randbytes(1_000_000)
     digest = hashlib.sha256(body).hexdigest()
