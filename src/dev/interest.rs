@@ -7,16 +7,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::ops::Bound;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use glob::{MatchOptions, Pattern};
-
+use super::extra::Extra;
 use super::ignored::{is_ignored_directory, is_ignored_file, is_likely_template};
 
-/// `*` stands for names of one directory, as in a shell; `**` for directories.
-const AS_A_SHELL: MatchOptions =
-    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 /// A larger module outside of the project is data.
 const LARGEST_HASHED: u64 = 1024 * 1024;
 
@@ -208,15 +204,15 @@ impl Interest {
     #[must_use]
     pub fn outer_dirs(&self) -> BTreeSet<PathBuf> {
         let dirs = self.files.iter().filter_map(|file| file.parent());
-        let beside = self.extra.iter().filter_map(|extra| extra.fixed.parent());
+        let beside = self.extra.iter().filter_map(|extra| extra.fixed().parent());
         dirs.chain(beside).map(Path::to_owned).collect()
     }
 
     /// All trees whose files count, but for the project's own: those of templates and of patterns.
     #[must_use]
     pub fn trees(&self) -> Vec<PathBuf> {
-        let wild = self.extra.iter().map(|extra| &extra.fixed).filter(|dir| dir.is_dir());
-        self.template_dirs.iter().chain(wild).cloned().collect()
+        let wild = self.extra.iter().map(Extra::fixed).filter(|dir| dir.is_dir());
+        self.template_dirs.iter().map(PathBuf::as_path).chain(wild).map(Path::to_owned).collect()
     }
 
     /// Whether it was looked at.
@@ -263,8 +259,7 @@ impl Interest {
     }
 
     fn is_extra(&self, path: &Path) -> bool {
-        let is_meant = |extra: &Extra| extra.fixed == path || !is_ignored_file(path);
-        self.extra.iter().any(|extra| is_meant(extra) && extra.pattern.matches_path_with(path, AS_A_SHELL))
+        self.extra.iter().any(|extra| extra.names(path))
     }
 
     fn is_template(&self, path: &Path) -> bool {
@@ -340,34 +335,6 @@ fn is_younger(path: &Path, than: SystemTime) -> bool {
     std::fs::metadata(path).and_then(|found| found.modified()).is_ok_and(|time| time > than)
 }
 
-/// What somebody named besides (`--reload-extra-file`).
-struct Extra {
-    pattern: Pattern,
-    /// The path up to the first part that has a wildcard.
-    fixed: PathBuf,
-}
-
-impl Extra {
-    /// `text` as seen from `root`, in whose own path nothing is a wildcard.
-    fn new(root: &Path, text: &str) -> Option<Self> {
-        let mut parts: Vec<(&OsStr, bool)> = root.iter().map(|part| (part, false)).collect();
-        for component in Path::new(text).components() {
-            match component {
-                Component::Prefix(_) | Component::CurDir => {}
-                Component::RootDir => parts = vec![(component.as_os_str(), false)],
-                Component::ParentDir => parts.truncate((parts.len() - 1).max(1)),
-                Component::Normal(part) => parts.push((part, part.to_string_lossy().contains(['*', '?', '[']))),
-            }
-        }
-        let fixed = parts.iter().take_while(|(_, is_wild)| !is_wild).map(|(part, _)| part).collect();
-        let written = parts.iter().skip(1).map(|(part, is_wild)| match part.to_string_lossy() {
-            wild if *is_wild => format!("/{wild}"),
-            name => format!("/{}", Pattern::escape(&name)),
-        });
-        Some(Self { pattern: Pattern::new(&written.collect::<String>()).ok()?, fixed })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -422,31 +389,6 @@ mod tests {
         assert!(project.put("shop/locale/de/LC_MESSAGES/django.mo", "x"), "a translation");
         std::fs::remove_file(project.dir.path().join("pkg/views.py")).unwrap();
         assert!(project.is_changed("pkg/views.py", Stage::Up), "gone");
-    }
-
-    #[test]
-    fn extra_files_are_named_as_a_shell_would() {
-        let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().join("site [old]");
-        let named = ["./conf/*.toml", "../shared/rates.json", "data/**/*.csv", "[ab].txt"].map(str::to_owned);
-        let mut interest = Interest::new(&root, [], &named);
-        let mut counts = |name: &str| {
-            let path = dir.path().join(name);
-            put(&path, "x");
-            interest.is_changed(&path, Stage::Up)
-        };
-        for name in ["conf/a.toml", "data/x.csv", "data/one/two/x.csv", "a.txt"] {
-            assert!(counts(&format!("site [old]/{name}")), "{name}");
-        }
-        assert!(counts("shared/rates.json"));
-        for name in ["conf/below/a.toml", "conf/a.json", "data/x.json", "c.txt", "conf/.a.toml", "data/.a.csv.swp"] {
-            assert!(!counts(&format!("site [old]/{name}")), "{name}");
-        }
-        let absolute = dir.path().join("elsewhere/*.yml");
-        let interest = Interest::new(&root, [], &[absolute.to_string_lossy().into_owned()]);
-        assert_eq!(interest.outer_dirs(), BTreeSet::from([dir.path().to_owned()]));
-        std::fs::create_dir(dir.path().join("elsewhere")).unwrap();
-        assert_eq!(interest.trees(), [dir.path().join("elsewhere")]);
     }
 
     #[test]

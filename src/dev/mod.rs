@@ -8,6 +8,7 @@ mod answer;
 mod browser;
 mod bytecode;
 mod child;
+mod extra;
 pub mod greeting;
 mod ignored;
 mod interest;

@@ -62,7 +62,8 @@ pub fn open(file: &Arc<File>, offset: u64, len: usize) -> Option<Bytes> {
 #[must_use]
 pub fn is_window(bytes: &[u8]) -> bool {
     let base = BASE.load(Ordering::Acquire);
-    base != 0 && (bytes.as_ptr() as usize).wrapping_sub(base) < MOST * WIDEST
+    // An empty rest has the address of the next window.
+    base != 0 && !bytes.is_empty() && (bytes.as_ptr() as usize).wrapping_sub(base) < MOST * WIDEST
 }
 
 /// What file's bytes the window that `bytes` are (of) stands for.
@@ -167,6 +168,7 @@ mod tests {
         let file = Arc::new(file);
         let (one, two) = (open(&file, 3, 7).unwrap(), open(&file, 0, 10).unwrap());
         assert!(is_window(&one) && is_window(&two[9..]) && !is_window(b"0123456789"));
+        assert!(!is_window(&one[7..]), "nothing is left of it");
         let mut read = [0; 2];
         let stretch = locate(&one[5..]).unwrap();
         assert_eq!((stretch.offset, stretch.copy(&mut read).unwrap(), read), (8, 2, *b"89"));
