@@ -55,6 +55,7 @@ class Record:
     def read(cls, *paths: Path) -> Record:
         """Of several runs, of other scenarios each, as if they were one."""
         first, *others = (json.loads(path.read_text()) for path in paths)
+        first["later"] = {}
         for other in others:
             if again := first["cases"].keys() & other["cases"].keys():
                 raise SystemExit(f"performance_page.py: {', '.join(sorted(again))} is in two records")
@@ -70,6 +71,8 @@ class Record:
             for key in ("bars", "summaries", "runs"):
                 first[key] += other[key]
             first["rounds"] = min(first["rounds"], other["rounds"])
+            if (date := other["date"][:10]) != first["date"][:10]:
+                first["later"].setdefault(date, []).extend(other["cases"])
         return cls(first)
 
     def lines(self, case: str) -> list[report.Summary]:
@@ -115,8 +118,9 @@ class Page:
     def machine(self, record: Record) -> str:
         machine, told = record.told["machine"], record.told
         pinned = "server and load pinned to a core each" if told["pinned"] else "server and load share all cores"
+        dates = "".join(f", and {date} ({', '.join(cases)})" for date, cases in told["later"].items())
         return (
-            f"{told['date'][:10]}, {machine['cores']} cores, {machine['cpu'] or 'a CPU without a name'}, Linux {machine['kernel']}, "
+            f"{told['date'][:10]}{dates}, {machine['cores']} cores, {machine['cpu'] or 'a CPU without a name'}, Linux {machine['kernel']}, "
             f"CPython {told['versions']['python']}; {told['rounds']} rounds, {pinned}; load average at the end "
             f"{machine['load_average']:.1f}."
         )

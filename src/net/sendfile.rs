@@ -21,7 +21,7 @@ pub enum Sent {
     None,
     /// Nothing is, nor will be: this is no socket, or no file, for it.
     Never,
-    /// The connection is broken, or the file is.
+    /// The connection is broken.
     Failed(io::Error),
 }
 
@@ -61,7 +61,8 @@ fn send(socket: &impl AsFd, head: &[u8], file: &impl AsFd, mut offset: u64, len:
         Ok(bytes) if bytes > 0 => Sent::Bytes(sent + bytes),
         _ if sent > 0 => Sent::Bytes(sent),
         Err(Errno::AGAIN | Errno::INTR) => Sent::None,
-        Ok(_) | Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => Sent::Never,
+        // What is wrong with the file is told by who reads it instead.
+        Ok(_) | Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM | Errno::IO) => Sent::Never,
         Err(error) => Sent::Failed(error.into()),
     }
 }
