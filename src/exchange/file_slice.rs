@@ -164,7 +164,8 @@ impl FileSlice {
             return None;
         }
         // What is read ahead comes in one piece: where the page cache has both ends, it has what lies between.
-        for at in [self.offset + want as u64 - 1, self.offset] {
+        // The first is asked for first: one that is missing is read ahead from where it is asked for.
+        for at in [self.offset, self.offset + want as u64 - 1] {
             match fd::is_cached(file, at) {
                 Ok(true) => {}
                 // The file may have become shorter, which the other way tells.

@@ -10,12 +10,14 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep};
 
+use crate::sys::window;
+
 /// A client that takes nothing for so long is slow. A fast one has the round trip of a distant continent's edge.
 const PATIENCE: Duration = Duration::from_millis(20);
 /// Bytes handed out at once: to a slow client, at first, and to a fast one.
 const LEAST: usize = 32 * 1024;
 pub const FIRST: usize = 64 * 1024;
-pub const MOST: usize = 256 * 1024;
+pub const MOST: usize = window::WIDEST;
 /// Portions that a slow client takes without a wait before it counts as a faster one: the kernel's buffers take several
 /// at once, and then nothing for long.
 const PROBATION: u8 = 8;

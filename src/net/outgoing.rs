@@ -202,6 +202,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_has_left_the_page_cache_while_it_waited_is_read_elsewhere_first() {
+        let (file, bytes) = file();
+        let window = window::open(&file, 0, LONG).unwrap();
+        let stretch = window::locate(&window).unwrap();
+        let forget = || rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+        file.sync_all().unwrap();
+        forget();
+        // File systems in memory keep everything, and some do not tell. To be asked is to begin to read.
+        let is_gone = !stretch.is_cached();
+        stretch.read_ahead(LONG);
+        forget();
+        let (mut ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut outgoing = Outgoing::default();
+        let data = [IoSlice::new(&window)];
+        let mut polls = 0;
+        let written = poll_fn(|cx| {
+            polls += 1;
+            outgoing.poll_write(&mut ours, cx, &data, true)
+        });
+        let written = written.await.unwrap();
+        assert!(!is_gone || polls > 1, "nobody waited for the disk");
+        let mut arrived = vec![0; written];
+        theirs.read_exact(&mut arrived).await.unwrap();
+        assert!(arrived == bytes[..written]);
+    }
+
+    #[tokio::test]
     async fn a_file_that_has_become_shorter_is_told_where_it_ends() {
         let (file, bytes) = file();
         let window = window::open(&file, 0, LONG).unwrap();

@@ -301,17 +301,17 @@ impl<S: AsFd + AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
         let written = this.outgoing.poll_write(&mut this.inner, cx, data, was_blocked).map_err(|failed| match failed {
             Failed::Socket(error) => error,
             Failed::File(error) => {
-                // Over HTTP/1.0 a regular end would make the broken response a complete one.
+                // A file has a length, so the end of the connection is not taken for the end of the response.
                 this.cut("file-failed");
-                this.turns.break_off();
                 error
             }
         });
         this.timed(cx, written)
     }
 
+    /// Whatever the socket is: else hyper would copy what it is given together, and a window has no bytes.
     fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
+        true
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

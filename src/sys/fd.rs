@@ -1,12 +1,12 @@
 //! Descriptors that come from elsewhere (Python objects, the process that started us) or that are watched beside tokio.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::FileType;
-use rustix::io::Errno;
+use rustix::io::{Errno, ReadWriteFlags};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -131,16 +131,11 @@ pub fn read_cached(file: &File, buffer: &mut Vec<u8>, offset: u64) -> io::Result
 /// # Errors
 /// `EOPNOTSUPP` on file systems that cannot tell; else what `preadv2(2)` says.
 pub fn is_cached(file: &File, offset: u64) -> io::Result<bool> {
-    let mut byte = 0_u8;
-    let offset = i64::try_from(offset).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
-    let part = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
-    // SAFETY: the vector is one part of one byte, which is a variable of this function.
-    match unsafe { libc::preadv2(file.as_raw_fd(), &raw const part, 1, offset, libc::RWF_NOWAIT) } {
-        -1 => match io::Error::last_os_error() {
-            error if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-            error => Err(error),
-        },
-        read => Ok(read == 1),
+    let mut byte = [0];
+    match rustix::io::preadv2(file, &mut [IoSliceMut::new(&mut byte)], offset, ReadWriteFlags::NOWAIT) {
+        Ok(read) => Ok(read == 1),
+        Err(Errno::AGAIN) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -8,7 +8,6 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -22,8 +21,6 @@ pub const WIDEST: usize = 256 * 1024;
 /// Windows at once; whoever wants more copies. With [`WIDEST`] a GiB of addresses.
 const MOST: usize = 4096;
 
-/// The first address of the range; 0: there is none (yet).
-static BASE: AtomicUsize = AtomicUsize::new(0);
 /// The range, once it was tried to reserve it. Addresses are the process's, so there is one.
 static WINDOWS: OnceLock<Option<Windows>> = OnceLock::new();
 
@@ -61,18 +58,23 @@ pub fn open(file: &Arc<File>, offset: u64, len: usize) -> Option<Bytes> {
 /// Whether `bytes` are a window's, which are not to be read.
 #[must_use]
 pub fn is_window(bytes: &[u8]) -> bool {
-    let base = BASE.load(Ordering::Acquire);
     // An empty rest has the address of the next window.
-    base != 0 && !bytes.is_empty() && (bytes.as_ptr() as usize).wrapping_sub(base) < MOST * WIDEST
+    !bytes.is_empty()
+        && windows().is_some_and(|windows| windows.place(bytes).is_some_and(|place| place < MOST * WIDEST))
 }
 
 /// What file's bytes the window that `bytes` are (of) stands for.
 #[must_use]
 pub fn locate(bytes: &[u8]) -> Option<Stretch> {
-    let windows = WINDOWS.get()?.as_ref()?;
-    let at = (bytes.as_ptr() as usize).checked_sub(windows.base as usize)?;
+    let windows = windows()?;
+    let at = windows.place(bytes)?;
     let Stretch { file, offset } = windows.open.lock().get(at / WIDEST)?.clone();
     Some(Stretch { file, offset: offset + (at % WIDEST) as u64 })
+}
+
+/// The range, where there is one.
+fn windows() -> Option<&'static Windows> {
+    WINDOWS.get()?.as_ref()
 }
 
 impl Stretch {
@@ -123,8 +125,12 @@ impl Windows {
         if base == libc::MAP_FAILED {
             return None;
         }
-        BASE.store(base as usize, Ordering::Release);
         Some(Self { base: base.cast_const().cast(), open: Mutex::default() })
+    }
+
+    /// How far from the beginning of the range `bytes` lie, perhaps behind its end.
+    fn place(&self, bytes: &[u8]) -> Option<usize> {
+        (bytes.as_ptr() as usize).checked_sub(self.base as usize)
     }
 }
 
