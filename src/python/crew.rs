@@ -255,7 +255,10 @@ impl Seats {
         };
         let start = Instant::now();
         yielding();
-        start.elapsed() > SOMEBODY_RAN && others.iter().any(|(other, before)| self.clock(*other) > *before)
+        let computed =
+            start.elapsed() > SOMEBODY_RAN && others.iter().any(|(other, before)| self.clock(*other) > *before);
+        self.pace.stepped_aside(computed);
+        computed
     }
 
     /// Wakes every resting thread to leave once no job is left.
