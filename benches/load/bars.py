@@ -117,12 +117,17 @@ BARS: tuple[Bar, ...] = (
     cpu("static_large_identity", 1.20, "nginx"),
     moonshot(cpu("static_large_identity", 1.00, "nginx")),
     Bar("slow_clients", "p99 ms", 1.00, Mark("nginx+uwsgi")),
+    Bar("slow_clients", "p99 ms", 1.00, Mark("nginx+gunicorn")),
+    Bar("slow_clients", "p99 ratio", 1.5),
+    Bar("slow_clients", "peak MiB", 1.00, Mark("nginx+gunicorn")),
     Bar("slow_clients", "probes failed", 0),
+    Bar("slow_clients", "slow failed", 0),
     # As much as without them; a p99 of a thousand probes is not more exact than this.
     moonshot(Bar("slow_clients", "p99 ratio", 1.1)),
     Bar("overload", "goodput %", 95, at_least=True),
     Bar("overload", "503 p99", 50),
     Bar("overload", "unanswered %", 0),
+    Bar("overload", "back after s", 1.0),
     moonshot(Bar("overload", "goodput %", 98, at_least=True)),
     # The moonshot, the same over a thousand rollouts, is for a cluster to show.
     Bar("sigterm", "broken", 0),

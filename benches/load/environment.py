@@ -5,12 +5,13 @@ Debian packages are installed when running as root; otherwise a sentence says wh
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import assets
@@ -172,6 +173,26 @@ def go_first() -> None:
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     except PermissionError as error:
         raise Missing("--first needs root, or CAP_SYS_NICE") from error
+
+
+def may_go_first() -> bool:
+    """Whether `go_first` is allowed here."""
+    try:
+        with going_first():
+            return True
+    except Missing:
+        return False
+
+
+@contextlib.contextmanager
+def going_first() -> Iterator[None]:
+    """`go_first` for what is started meanwhile."""
+    policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
+    go_first()
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, priority)
 
 
 def versions(place: Place, servers: Iterable[str]) -> dict[str, str]:

@@ -226,7 +226,8 @@ def heading(plan: Plan, case: Case) -> str:
     threads = f"{case.threads} thread{'s' if case.threads > 1 else ''}"
     ideal = f", ideal {case.ideal_rps:.0f} req/s" if case.ideal_rps else ""
     load = f"{plan.connections_of(case)} connections, {plan.timing(case).seconds} s"
-    return f"{case.scenario.name}: {threads}, {load}{ideal}"
+    first = ", before the machine's other work" if plan.goes_first(case) else ""
+    return f"{case.scenario.name}: {threads}, {load}{ideal}{first}"
 
 
 def machine() -> dict[str, Any]:

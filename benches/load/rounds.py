@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import app_alone
+import environment
 import usage
 from cold_start import ColdStart
 from load import LoadError, Target
@@ -87,6 +89,11 @@ class Plan:
     """Instead of what the scenario says."""
     place: Place
     cores: Cores
+    may_go_first: bool = False
+    """Real-time priority is allowed, for scenarios that want it."""
+
+    def goes_first(self, case: Case) -> bool:
+        return case.scenario.first and self.may_go_first
 
     def reference_of(self, case: Case) -> str:
         return self.reference or case.scenario.reference
@@ -119,7 +126,8 @@ class Plan:
             for number in range(1, self.rounds + 1):
                 for name in self.servers_of(case):
                     for _ in range(DISTURBED_RUNS):
-                        run = self.run(case, name, number)
+                        with environment.going_first() if self.goes_first(case) else nullcontext():
+                            run = self.run(case, name, number)
                         if not self.disturbed(run):
                             break
                         print(f"disturbed by others ({run.other_percent:.0f} % of the core): again", flush=True)

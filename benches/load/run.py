@@ -133,6 +133,7 @@ def prepare(arguments: argparse.Namespace) -> Plan:
         reference=arguments.reference[0] if arguments.reference else None,
         place=Place(venv, monopod),
         cores=cores,
+        may_go_first=environment.may_go_first(),
     )
 
 

@@ -71,6 +71,9 @@ class Scenario:
     around_seconds: int = 0
     room: int = 8192
     """So many connections must fit, where a server has a limit of its own."""
+    first: bool = False
+    """Server and load leave their cores idle most of the time, and how soon they answer is asked: they get real-time
+    priority where that is allowed, or it would be the machine's other work that is measured."""
     ends: bool = False
     """The load ends the server, so that it can be asked nothing afterwards."""
     short: bool = False
@@ -160,6 +163,7 @@ def slow_clients(name: str, load: SlowClients, by_name: bool = False) -> Scenari
         columns=("p50 ms", "p99 ms", "other %"),
         phases=2,
         around_seconds=load.arrival_seconds + 4,
+        first=True,
         by_name=by_name,
     )
 
@@ -327,6 +331,7 @@ SCENARIOS: dict[str, Scenario] = {
             columns=("p50 ms", "p99 ms", "other %"),
             phases=2,
             around_seconds=15,
+            first=True,
             room=12288,
         ),
         Scenario(
