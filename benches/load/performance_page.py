@@ -118,7 +118,7 @@ class Page:
     def machine(self, record: Record) -> str:
         machine, told = record.told["machine"], record.told
         pinned = "server and load pinned to a core each" if told["pinned"] else "server and load share all cores"
-        dates = "".join(f", and {date} ({', '.join(cases)})" for date, cases in told["later"].items())
+        dates = "".join(f", and {date}, of a later build ({', '.join(cases)})" for date, cases in told["later"].items())
         return (
             f"{told['date'][:10]}{dates}, {machine['cores']} cores, {machine['cpu'] or 'a CPU without a name'}, Linux {machine['kernel']}, "
             f"CPython {told['versions']['python']}; {told['rounds']} rounds, {pinned}; load average at the end "
