@@ -167,32 +167,24 @@ def look_for_monopod(given: Path | None, venv: Path) -> Path:
     )
 
 
-def go_first() -> None:
-    """Give this process and all it starts real-time priority, before which ordinary work has to wait (man 7 sched)."""
-    try:
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
-    except PermissionError as error:
-        raise Missing("--first needs root, or CAP_SYS_NICE") from error
-
-
-def may_go_first() -> bool:
-    """Whether `go_first` is allowed here."""
-    try:
-        with going_first():
-            return True
-    except Missing:
-        return False
-
-
 @contextlib.contextmanager
 def going_first() -> Iterator[None]:
-    """`go_first` for what is started meanwhile."""
+    """Real-time priority for what is started meanwhile, before which ordinary work has to wait (man 7 sched)."""
     policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
-    go_first()
+    os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     try:
         yield
     finally:
         os.sched_setscheduler(0, policy, priority)
+
+
+def may_go_first() -> bool:
+    """Whether `going_first` is allowed here."""
+    try:
+        with going_first():
+            return True
+    except PermissionError:
+        return False
 
 
 def versions(place: Place, servers: Iterable[str]) -> dict[str, str]:

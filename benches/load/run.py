@@ -133,6 +133,7 @@ def prepare(arguments: argparse.Namespace) -> Plan:
         reference=arguments.reference[0] if arguments.reference else None,
         place=Place(venv, monopod),
         cores=cores,
+        first=arguments.first,
         may_go_first=environment.may_go_first(),
     )
 
@@ -174,8 +175,8 @@ def main() -> int:
     try:
         plan = prepare(arguments)
         versions = environment.versions(plan.place, plan.servers)
-        if arguments.first:
-            environment.go_first()
+        if plan.first and not plan.may_go_first:
+            raise environment.Missing("--first needs root, or CAP_SYS_NICE")
     except environment.Missing as error:
         print(f"run.py: {error}", file=sys.stderr)
         return EX_UNAVAILABLE
