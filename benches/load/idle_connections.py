@@ -28,9 +28,10 @@ class IdleConnections:
         before = usage.pss_mib(target.pid)
         with Program("idle", plan, target.core) as crowd:
             crowd.wait_ready(OPENING_SECONDS)
-            with_them = usage.pss_mib(target.pid)
             start = usage.read(target.pid, target.server_core)
             beside = probe(target, seconds)
+            # When they have been idle for that long.
+            with_them = usage.pss_mib(target.pid)
             spent = usage.between(start, usage.read(target.pid, target.server_core))
             crowd.end()
             found = crowd.result(OPENING_SECONDS)

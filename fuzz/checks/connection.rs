@@ -19,7 +19,6 @@ use http::request::Parts;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper_util::server::graceful::GracefulShutdown;
 use monopod::net::conn::{self, Options};
 use monopod::net::guard::HeadLimits;
 use monopod::net::permits::Permits;
@@ -58,9 +57,8 @@ pub fn serve(pieces: &[&[u8]], limits: HeadLimits) -> Outcome {
     let service = Recorder { turns: Arc::clone(&turns), seen: Arc::default() };
     let options =
         Options { keep_alive: true, head: limits.request_line + limits.headers + limits.header, headers: limits.count };
-    let drain = GracefulShutdown::new();
     let permit = Permits::new(1).try_take().unwrap();
-    let mut connection = pin!(conn::serve(stream, options, service.clone(), drain.watcher(), permit, turns));
+    let mut connection = pin!(conn::serve(stream, options, service.clone(), permit, turns));
     // Only for the clock behind the time that a closing connection lingers; no timer ever fires.
     let _runtime = RUNTIME.enter();
     if rest(connection.as_mut()).is_pending() {

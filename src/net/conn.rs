@@ -4,21 +4,22 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
+use std::os::fd::AsFd;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
-use hyper_util::server::graceful::Watcher;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tower::Service;
 
 use super::permits::Permit;
+use super::stream::{More, Stream};
 use crate::stack::turns::Turns;
 
 /// Bytes of head and body that hyper reads ahead of us, at least; it holds the largest head that the guard lets pass.
@@ -35,35 +36,94 @@ pub struct Options {
     pub headers: usize,
 }
 
-/// Serves requests on `stream` until either side closes it, it is cut off, or `drain` asks and the request in flight is done. `permit`
-/// is held until then, and may ask too, while the connection of `turns` is idle.
-pub async fn serve<S, T, B>(
-    stream: S,
+impl Options {
+    fn http(&self) -> http1::Builder {
+        let mut http = http1::Builder::new();
+        // pipeline_flush stays off: with it hyper takes the whole body into memory, whatever the client reads.
+        http.keep_alive(self.keep_alive).max_buf_size(self.head.max(READ_AHEAD));
+        if self.headers > HYPERS_HEADERS {
+            // Only then, as hyper allocates for each request once this is set.
+            http.max_headers(self.headers);
+        }
+        http
+    }
+}
+
+/// Serves requests on `stream` until either side closes it, it is cut off, or a drain asks and the request in flight is done.
+/// `permit` is held until then, and may ask too, while the connection of `turns` is idle. A connection on which nothing
+/// has come yet, or nothing comes any more, has no hyper: that would hold buffers of both directions.
+pub fn serve<S, T, B>(
+    mut stream: Stream<S>,
     options: Options,
     service: T,
-    drain: Watcher,
     mut permit: Permit,
     turns: Arc<Turns>,
-) where
+) -> impl Future<Output = ()>
+where
+    S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
+    T: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    T::Future: Send,
+    B: Body<Error = io::Error> + Send + 'static,
+    B::Data: Send,
+{
+    permit.register(Arc::clone(&turns));
+    async move {
+        permit.wake_here().await;
+        let mut service = TowerToHyperService::new(service);
+        loop {
+            let more =
+                poll_fn(|cx| if turns.is_cut_off() { Poll::Ready(Ok(More::Nothing)) } else { stream.poll_more(cx) });
+            match more.await {
+                Ok(More::Request) => {}
+                Ok(More::Nothing) => break,
+                Err(error) => return tracing::debug!(%error, "connection ended"),
+            }
+            let conn = Box::new(options.http().serve_connection(TokioIo::new(stream), service));
+            let Some(rested) = until_rest(conn, &turns).await else { return };
+            (stream, service) = (rested.io.into_inner(), rested.service);
+        }
+        let closed = |cx: &mut Context<'_>| {
+            if turns.is_cut_off() { Poll::Ready(Ok(())) } else { Pin::new(&mut stream).poll_shutdown(cx) }
+        };
+        drop(poll_fn(closed).await);
+    }
+}
+
+/// Runs hyper until the connection has ended (`None`) or rests.
+async fn until_rest<S, T, B>(
+    mut conn: Box<http1::Connection<TokioIo<S>, TowerToHyperService<T>>>,
+    turns: &Turns,
+) -> Option<http1::Parts<TokioIo<S>, TowerToHyperService<T>>>
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     T: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     T::Future: Send,
     B: Body<Error = io::Error> + Send + 'static,
     B::Data: Send,
 {
-    permit.register(Arc::clone(&turns)).await;
-    let mut http = http1::Builder::new();
-    // pipeline_flush stays off: with it hyper takes the whole body into memory, whatever the client reads.
-    http.keep_alive(options.keep_alive).max_buf_size(options.head.max(READ_AHEAD));
-    if options.headers > HYPERS_HEADERS {
-        // Only then, as hyper allocates for each request once this is set.
-        http.max_headers(options.headers);
-    }
-    let conn = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-    let mut conn = pin!(drain.watch(conn));
-    let ended = poll_fn(|cx| if turns.is_cut_off() { Poll::Ready(Ok(())) } else { conn.as_mut().poll(cx) });
-    if let Err(error) = ended.await {
-        log(&error);
+    let mut is_told = false;
+    let ended = poll_fn(|cx| {
+        if turns.is_cut_off() {
+            return Poll::Ready(Some(Ok(())));
+        }
+        if turns.is_draining() && !is_told {
+            is_told = true;
+            Pin::new(&mut *conn).graceful_shutdown();
+        }
+        match Pin::new(&mut *conn).poll(cx) {
+            Poll::Ready(ended) => Poll::Ready(Some(ended)),
+            Poll::Pending if turns.is_resting() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    });
+    match ended.await {
+        None => Some(conn.into_parts()),
+        Some(ended) => {
+            if let Err(error) = ended {
+                log(&error);
+            }
+            None
+        }
     }
 }
 
@@ -74,4 +134,174 @@ const HYPERS_HEADERS: usize = 100;
 fn log(error: &hyper::Error) {
     let cause = error.source().map(ToString::to_string).unwrap_or_default();
     tracing::debug!(%error, cause, "connection ended");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::guard::HeadLimits;
+    use crate::net::permits::Permits;
+    use crate::net::stream::Timeouts;
+    use bytes::Bytes;
+    use http_body_util::{BodyExt, Full};
+    use std::time::Duration;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::UnixStream;
+    use tokio::task::JoinHandle;
+    use tokio::time::{Instant, sleep, timeout};
+
+    const IDLE: Duration = Duration::from_secs(75);
+    const HEADER: Duration = Duration::from_secs(10);
+    /// Longer than a connection is idle before it rests.
+    const A_WHILE: Duration = Duration::from_secs(3);
+
+    struct Served {
+        client: UnixStream,
+        turns: Arc<Turns>,
+        permits: Arc<Permits>,
+        task: JoinHandle<()>,
+    }
+
+    /// A connection whose requests are answered with their path and the length of their body.
+    fn serve() -> Served {
+        let limits = HeadLimits { request_line: 8192, header: 8192, headers: 8192, count: 100 };
+        let timeouts = Timeouts { header: Some(HEADER), keep_alive: Some(IDLE), write: None };
+        let (ours, client) = UnixStream::pair().unwrap();
+        let turns = Arc::new(Turns::default());
+        let stream = Stream::new(ours, limits, timeouts, Arc::clone(&turns));
+        let its = Arc::clone(&turns);
+        let service = tower::service_fn(move |request: Request<Incoming>| {
+            let turns = Arc::clone(&its);
+            async move {
+                let path = request.uri().path().to_owned();
+                let length = request.into_body().collect().await.unwrap().to_bytes().len();
+                // As an application: hyper looks for the next request meanwhile.
+                sleep(Duration::from_millis(1)).await;
+                turns.end();
+                let body = Full::new(Bytes::from(format!("{path} {length}\n")));
+                Ok::<_, Infallible>(Response::new(body.map_err(io::Error::other)))
+            }
+        });
+        let options = Options { keep_alive: true, head: 16 * 1024, headers: 100 };
+        let permits = Permits::new(1);
+        let permit = permits.try_take().unwrap();
+        let task = tokio::spawn(super::serve(stream, options, service, permit, Arc::clone(&turns)));
+        Served { client, turns, permits, task }
+    }
+
+    impl Served {
+        async fn ask(&mut self, path: &str, body: &[u8]) {
+            let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", body.len());
+            // In two parts, of which the first is no head.
+            let (first, second) = head.split_at(7);
+            self.client.write_all(first.as_bytes()).await.unwrap();
+            tokio::task::yield_now().await;
+            self.client.write_all(second.as_bytes()).await.unwrap();
+            self.client.write_all(body).await.unwrap();
+            self.answer(&format!("{path} {}\n", body.len())).await;
+        }
+
+        async fn answer(&mut self, body: &str) {
+            let mut answer = Vec::new();
+            while !answer.ends_with(body.as_bytes()) {
+                assert!(self.client.read_buf(&mut answer).await.unwrap() > 0, "closed");
+            }
+        }
+
+        async fn end(&mut self) -> Duration {
+            let since = Instant::now();
+            assert_eq!(self.client.read(&mut [0]).await.unwrap(), 0);
+            await_end(&mut self.task).await;
+            since.elapsed()
+        }
+    }
+
+    async fn await_end(task: &mut JoinHandle<()>) {
+        timeout(A_WHILE, task).await.unwrap().unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_rests_between_requests_and_then_serves_the_next() {
+        let mut served = serve();
+        for (number, length) in [0, 1, 20_000, 300_000].into_iter().enumerate() {
+            served.ask(&format!("/{number}"), &vec![7; length]).await;
+            assert!(!served.turns.is_resting());
+            served.ask("/again", b"at once").await;
+            sleep(A_WHILE).await;
+            assert!(served.turns.is_resting());
+        }
+        let two = "GET /one HTTP/1.1\r\nHost: a\r\n\r\nGET /two HTTP/1.1\r\nHost: a\r\n\r\n";
+        served.client.write_all(two.as_bytes()).await.unwrap();
+        served.answer("/two 0\n").await;
+        drop(served.client);
+        await_end(&mut served.task).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_at_rest_is_closed_when_it_was_idle_for_long_enough() {
+        let mut served = serve();
+        served.ask("/", b"").await;
+        let idle = served.end().await;
+        assert!((IDLE..IDLE + Duration::from_secs(1)).contains(&idle), "{idle:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_begins_at_rest_has_its_own_time() {
+        let mut served = serve();
+        served.ask("/", b"").await;
+        sleep(A_WHILE).await;
+        served.client.write_all(b"GET / HT").await.unwrap();
+        let since = Instant::now();
+        let mut answer = String::new();
+        served.client.read_to_string(&mut answer).await.unwrap();
+        assert!((HEADER..HEADER + Duration::from_secs(1)).contains(&since.elapsed()));
+        assert!(answer.ends_with("/refused 0\n"), "the stand-in is served: {answer}");
+        await_end(&mut served.task).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_blank_line_does_not_keep_a_connection_from_its_rest() {
+        let mut served = serve();
+        served.ask("/", b"").await;
+        sleep(A_WHILE).await;
+        served.client.write_all(b"\r\n").await.unwrap();
+        sleep(A_WHILE).await;
+        served.ask("/next", b"").await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_ends_new_and_resting_connections_at_once_and_waits_for_the_others() {
+        for asked in [false, true] {
+            let mut served = serve();
+            if asked {
+                served.ask("/", b"").await;
+            }
+            sleep(A_WHILE).await;
+            timeout(A_WHILE, served.permits.drain()).await.unwrap();
+            served.end().await;
+        }
+        let mut served = serve();
+        served.client.write_all(b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n12").await.unwrap();
+        sleep(A_WHILE).await;
+        assert!(timeout(A_WHILE, served.permits.drain()).await.is_err());
+        served.client.write_all(b"345").await.unwrap();
+        served.answer("/slow 5\n").await;
+        served.permits.drain().await;
+        served.end().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_at_rest_is_cut_off_and_makes_room() {
+        for cut_off in [false, true] {
+            let mut served = serve();
+            served.ask("/", b"").await;
+            sleep(A_WHILE).await;
+            if cut_off {
+                served.permits.cut_off("test");
+            } else {
+                served.permits.dismiss(Duration::ZERO);
+            }
+            await_end(&mut served.task).await;
+        }
+    }
 }

@@ -5,6 +5,7 @@
 pub mod accept;
 pub mod conn;
 pub mod guard;
+mod linger;
 pub mod listen;
 mod outgoing;
 pub mod permits;

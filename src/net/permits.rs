@@ -2,7 +2,8 @@
 //!
 //! Idle connections must not lock new clients out: where somebody waits and no permit is free, the connection that has
 //! been idle between two requests for longest is asked to close. Connections are registered once in their lives, and
-//! looked at only then: a request costs nothing here. Called by `accept` and, for each connection, by `conn`.
+//! looked at only then: a request costs nothing here. For a drain, each is told to end after what it is at. Called by
+//! `accept` and, for each connection, by `conn`.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::select;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use crate::stack::turns::Turns;
@@ -34,6 +35,8 @@ pub struct Permits {
     most: usize,
     free: Arc<Semaphore>,
     open: Mutex<Open>,
+    /// The last open connection of a drain has ended.
+    drained: Notify,
 }
 
 /// The open connections.
@@ -46,12 +49,13 @@ struct Open {
     /// What the last look found, the one idle longest last. What changed since is passed over.
     idlest: Vec<(Instant, u64)>,
     told: Option<Instant>,
+    is_draining: bool,
 }
 
 #[derive(Debug)]
 struct Connection {
     turns: Arc<Turns>,
-    /// Wakes the connection's task.
+    /// Wakes the connection's task, once that has run.
     waker: Waker,
 }
 
@@ -77,7 +81,7 @@ impl Permits {
     #[must_use]
     pub fn new(most: usize) -> Arc<Self> {
         let free = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
-        Arc::new(Self { most, free, open: Mutex::default() })
+        Arc::new(Self { most, free, open: Mutex::default(), drained: Notify::new() })
     }
 
     /// A permit, if one is free.
@@ -120,7 +124,23 @@ impl Permits {
         }
     }
 
-    /// Waits until no connection is open; nobody else may wait for a permit by then.
+    /// Ends the connections that are idle, and has the others end after the requests that they are at, as those that are
+    /// registered later; until none is left.
+    pub async fn drain(&self) {
+        {
+            let mut open = self.open.lock();
+            open.is_draining = true;
+            for connection in open.connections.values() {
+                connection.turns.drain();
+                connection.waker.wake_by_ref();
+            }
+        }
+        while !self.open.lock().connections.is_empty() {
+            self.drained.notified().await;
+        }
+    }
+
+    /// Waits until no permit is held; nobody else may wait for one by then.
     pub async fn all_back(&self) {
         let all = u32::try_from(self.most.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
         drop(self.free.acquire_many(all).await);
@@ -191,21 +211,42 @@ impl Open {
 }
 
 impl Permit {
-    /// From here on the connection of `turns` may be asked to close. To be called in the connection's own task.
-    pub async fn register(&mut self, turns: Arc<Turns>) {
-        let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+    /// From here on the connection of `turns` is waited for by a drain.
+    pub fn register(&mut self, turns: Arc<Turns>) {
         let mut open = self.permits.open.lock();
+        if open.is_draining {
+            turns.drain();
+        }
         let id = open.next;
         open.next += 1;
-        open.connections.insert(id, Connection { turns, waker });
+        open.connections.insert(id, Connection { turns, waker: Waker::noop().clone() });
         self.registered = Some(id);
+    }
+
+    /// Has the task that calls this woken when the connection is told something.
+    pub async fn wake_here(&self) {
+        let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+        let mut open = self.permits.open.lock();
+        if let Some(connection) = self.registered.and_then(|id| open.connections.get_mut(&id)) {
+            connection.waker = waker;
+        }
+    }
+
+    /// Nobody who connects now is served any more.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.permits.open.lock().is_draining
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
         if let Some(id) = self.registered {
-            self.permits.open.lock().connections.remove(&id);
+            let mut open = self.permits.open.lock();
+            open.connections.remove(&id);
+            if open.is_draining && open.connections.is_empty() {
+                self.permits.drained.notify_one();
+            }
         }
     }
 }
@@ -231,7 +272,8 @@ mod tests {
         let (open, registered) = (Arc::clone(&turns), Arc::new(Notify::new()));
         let tell = Arc::clone(&registered);
         tokio::spawn(async move {
-            permit.register(Arc::clone(&open)).await;
+            permit.register(Arc::clone(&open));
+            permit.wake_here().await;
             tell.notify_one();
             poll_fn(|_| if open.is_asked_to_leave() { Poll::Ready(()) } else { Poll::Pending }).await;
             drop(permit);
@@ -303,7 +345,7 @@ mod tests {
         let permits = Permits::new(1);
         let turns = Arc::new(Turns::default());
         let mut permit = take(&permits).await;
-        permit.register(Arc::clone(&turns)).await;
+        permit.register(Arc::clone(&turns));
         turns.come(1);
         turns.end();
         permits.make_room();

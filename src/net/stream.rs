@@ -5,6 +5,7 @@
 //! set once and looked at when they fire, so a request costs none.
 
 use std::io;
+use std::mem::{self, MaybeUninit};
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::guard::{Framer, HeadLimits, Refused};
+use super::linger::Linger;
 use super::outgoing::{Failed, Outgoing};
 use super::timer::Timer;
 use crate::semantics::fault::Fault;
@@ -26,11 +28,19 @@ use crate::telemetry::metrics::Connected;
 
 /// What hyper reads in place of a refused head; `Turns` says that it is none.
 const STAND_IN: &[u8] = b"GET /refused HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
-/// How long a closing connection takes in what the client still sends, so that the answer is not lost to a reset
-/// (RFC 9112 §9.6).
-const LINGER: Duration = Duration::from_secs(2);
-/// And how much of it, in bytes.
-const LINGER_BYTES: usize = 16 * 1024 * 1024;
+/// How long a connection is idle before hyper is taken from it, which holds buffers for both directions: 10 KiB.
+const REST: Duration = Duration::from_secs(2);
+/// Bytes that are read at once for a connection without hyper.
+const FIRST_READ: usize = 8192;
+
+/// What came of waiting for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum More {
+    /// Bytes for hyper: the beginning of one, or a stand-in.
+    Request,
+    /// None will come: the client has closed, was idle for too long, or the connection is to make room.
+    Nothing,
+}
 
 /// How long the parts of a connection's life may take; `None`: as long as they like.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +75,8 @@ pub struct Stream<S: AsFd> {
     blocked_since: Option<Instant>,
     outgoing: Outgoing,
     linger: Option<Linger>,
+    /// There is no hyper.
+    resting: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,12 +87,6 @@ enum End {
     Refused,
     /// The body broke its framing; hyper is told with an error.
     Broken(Fault),
-}
-
-#[derive(Debug)]
-struct Linger {
-    until: Instant,
-    bytes: usize,
 }
 
 impl<S: AsFd> Stream<S> {
@@ -101,6 +107,7 @@ impl<S: AsFd> Stream<S> {
             blocked_since: None,
             outgoing: Outgoing::default(),
             linger: None,
+            resting: true,
         }
     }
 
@@ -188,10 +195,17 @@ impl<S: AsFd> Stream<S> {
         let length = self.passed.len().min(buf.remaining());
         buf.put_slice(&self.passed[..length]);
         self.passed.advance(length);
+        if self.passed.is_empty() {
+            self.passed = BytesMut::new();
+        }
     }
 
     /// The client has nothing to say for now: is it time to say something to it? Ready: the timer refused or closed.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.resting && self.turns.is_draining() {
+            // Else hyper is asked to leave, with the same result: nothing is in flight.
+            return Poll::Ready(());
+        }
         let in_head = !self.held.is_empty();
         let (since, limit) = if in_head || self.turns.is_new() {
             (Some(*self.waiting_since.get_or_insert_with(Instant::now)), self.timeouts.header)
@@ -203,6 +217,8 @@ impl<S: AsFd> Stream<S> {
             (idle, self.timeouts.keep_alive)
         };
         let Some(limit) = limit else { return Poll::Pending };
+        let may_rest = !self.resting && !in_head && !self.turns.is_new() && REST < limit;
+        let limit = if may_rest { REST } else { limit };
         let Some(since) = since else {
             // A request is being answered, or its body is awaited, which `exchange/request` times. hyper need not ask
             // again before the connection is idle, so the timer must be running by then.
@@ -210,10 +226,39 @@ impl<S: AsFd> Stream<S> {
             return Poll::Pending;
         };
         ready!(self.read_timer.wait(cx, since + limit));
+        if may_rest {
+            self.turns.set_resting(true);
+            return Poll::Pending;
+        }
         if in_head {
             self.refuse(Fault::header_timeout());
         }
         Poll::Ready(())
+    }
+}
+
+impl<S: AsFd + AsyncRead + Unpin> Stream<S> {
+    /// Waits for a request while there is no hyper, and keeps the bytes that it begins with for it. Cancel safe.
+    ///
+    /// # Errors
+    /// What reading the socket said.
+    pub fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<More>> {
+        if !mem::replace(&mut self.resting, true) {
+            self.held = BytesMut::new();
+        }
+        let mut first = [MaybeUninit::uninit(); FIRST_READ];
+        let mut first = ReadBuf::uninit(&mut first);
+        ready!(Pin::new(&mut *self).poll_read(cx, &mut first))?;
+        self.resting = false;
+        self.turns.set_resting(false);
+        // It may run for as long as a connection may be idle, which is too late for the next rest.
+        self.read_timer = Timer::default();
+        if first.filled().is_empty() {
+            return Poll::Ready(Ok(More::Nothing));
+        }
+        let rest = mem::replace(&mut self.passed, BytesMut::from(first.filled()));
+        self.passed.extend_from_slice(&rest);
+        Poll::Ready(Ok(More::Request))
     }
 }
 
@@ -326,24 +371,10 @@ impl<S: AsFd + AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
             if this.end == End::Open && this.framer.is_in_head() {
                 return Poll::Ready(Ok(()));
             }
-            this.linger = Some(Linger { until: Instant::now() + LINGER, bytes: LINGER_BYTES });
+            this.linger = Some(Linger::begin());
         }
         let Some(linger) = &mut this.linger else { return Poll::Ready(Ok(())) };
-        let mut unread = [std::mem::MaybeUninit::uninit(); 8192];
-        while linger.bytes > 0 {
-            let mut buf = ReadBuf::uninit(&mut unread);
-            match Pin::new(&mut this.inner).poll_read(cx, &mut buf) {
-                Poll::Pending => {
-                    ready!(this.read_timer.poll(cx, linger.until));
-                    break;
-                }
-                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
-                    linger.bytes = linger.bytes.saturating_sub(buf.filled().len());
-                }
-                Poll::Ready(_) => break,
-            }
-        }
-        Poll::Ready(Ok(()))
+        linger.poll(&mut this.inner, &mut this.read_timer, cx).map(Ok)
     }
 }
 

@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tower::{Service, ServiceBuilder};
 
@@ -123,17 +122,16 @@ impl Sources {
 #[derive(Clone)]
 pub struct Admin {
     sources: Arc<Sources>,
-    /// Never asked to shut down: the end of the process ends these connections.
-    connections: Arc<GracefulShutdown>,
 }
 
 impl Admin {
     #[must_use]
     pub fn new(sources: Sources) -> Self {
-        Self { sources: Arc::new(sources), connections: Arc::default() }
+        Self { sources: Arc::new(sources) }
     }
 
-    /// Serves `listeners` in tasks of their own for as long as the runtime runs.
+    /// Serves `listeners` in tasks of their own for as long as the runtime runs; the end of the process ends their
+    /// connections.
     pub fn open(&self, listeners: Vec<Listener>) {
         let permits = Permits::new(CONNECTIONS);
         for listener in listeners {
@@ -211,7 +209,7 @@ impl Serve for Admin {
         let turns = Arc::new(Turns::default());
         let service = ServiceBuilder::new().layer(PanicNetLayer).layer(GuardLayer::new(&turns)).service(self.clone());
         let stream = Stream::new(stream, HEAD, TIMEOUTS, Arc::clone(&turns));
-        tokio::spawn(conn::serve(stream, OPTIONS, service, self.connections.watcher(), permit, turns));
+        tokio::spawn(conn::serve(stream, OPTIONS, service, permit, turns));
     }
 }
 

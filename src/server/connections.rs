@@ -3,7 +3,6 @@
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::config::settings::Settings;
@@ -22,7 +21,6 @@ use crate::telemetry::metrics::Connected;
 #[derive(Clone)]
 pub struct Connections {
     pub front: Arc<Front>,
-    pub drain: Arc<GracefulShutdown>,
     pub edge: Edge,
 }
 
@@ -94,8 +92,7 @@ impl Connections {
         let stream = Stream::new(stream, self.edge.head, self.edge.timeouts, Arc::clone(&turns))
             .sending(self.front.static_files.arena())
             .counted(connected);
-        let drain = self.drain.watcher();
-        tokio::spawn(conn::serve(stream, self.edge.options, stack, drain, permit, turns));
+        tokio::spawn(conn::serve(stream, self.edge.options, stack, permit, turns));
     }
 
     /// Reads the PROXY header first. A drain does not wait for it: who has not sent one has sent no request.
@@ -110,7 +107,6 @@ impl Connections {
         S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
     {
         let (front, edge) = (Arc::clone(&self.front), self.edge);
-        let drain = Arc::downgrade(&self.drain);
         async move {
             let client = match proxy_protocol::read(&mut stream).await {
                 Ok(Source::Proxy) => proxy,
@@ -125,8 +121,8 @@ impl Connections {
                     return front.trust.warn_without_header(proxy.peer, &error);
                 }
             };
-            if let Some(drain) = drain.upgrade() {
-                Self { front, drain, edge }.begin(stream, client, connected, permit);
+            if !permit.is_draining() {
+                Self { front, edge }.begin(stream, client, connected, permit);
             }
         }
     }

@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::time::Duration;
 
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::Receiver;
 use tokio::task::{JoinError, JoinSet};
@@ -211,10 +210,10 @@ pub fn why(failed: Result<io::Result<()>, JoinError>) -> String {
 
 /// Lets connections finish what is in flight until `deadline`; idle ones close at once. The listeners are closed by
 /// then.
-pub async fn drain(connections: GracefulShutdown, remains: &Remains, deadline: Instant, stops: &mut Stops) -> Ended {
+pub async fn drain(remains: &Remains, deadline: Instant, stops: &mut Stops) -> Ended {
     let in_flight = || remains.front.in_flight.count();
     tracing::info!(in_flight = in_flight(), "draining");
-    let mut done = pin!(connections.shutdown());
+    let mut done = pin!(remains.permits.drain());
     let is_supervised = stops.is_supervised();
     let in_time = async {
         if timeout_at(deadline, done.as_mut()).await.is_ok() {

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::runtime;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
@@ -215,16 +214,11 @@ async fn serve(wiring: Wiring, ready: Ready, stops: &mut Stops) -> io::Result<(E
     tokio::spawn(async move { tended.app.backend.tend().await });
     tokio::spawn(wiring.follow.forever());
 
-    let connections = Arc::new(GracefulShutdown::new());
     let permits = Permits::new(wiring.settings.limits.max_connections);
     let mut accepting = Accepting::new();
     let (stop, stopped) = watch::channel(Backlog::Taken);
     for listener in listeners {
-        let serve = Connections {
-            front: Arc::clone(&front),
-            drain: Arc::clone(&connections),
-            edge: Edge::new(&wiring.settings),
-        };
+        let serve = Connections { front: Arc::clone(&front), edge: Edge::new(&wiring.settings) };
         let mut stopped = stopped.clone();
         let stopped = async move {
             drop(stopped.changed().await);
@@ -260,14 +254,11 @@ async fn serve(wiring: Wiring, ready: Ready, stops: &mut Stops) -> io::Result<(E
     // Ends the accept loops and with them the listeners, so new connections are refused from here on.
     drop(stop);
     while accepting.join_next().await.is_some() {}
-    let Some(connections) = Arc::into_inner(connections) else {
-        return Err(io::Error::other("a listener outlived its loop"));
-    };
     if insisted || drain::linger(name, &permits, deadline, stops).await {
         return Ok((Ended::Now, signalled));
     }
     let remains = Remains { front, queue: wiring.queue, threads: wiring.threads, permits };
-    let ended = drain::drain(connections, &remains, deadline, stops).await;
+    let ended = drain::drain(&remains, deadline, stops).await;
     Ok((failed.map_or(ended, Ended::Failed), signalled))
 }
 

@@ -34,6 +34,10 @@ pub struct Turns {
     held_back: AtomicBool,
     /// The number of answered requests at which the connection is to close; `NEVER` until it is asked to.
     leave_at: AtomicU64,
+    /// The connection is to end after what it is at.
+    draining: AtomicBool,
+    /// The connection has been idle for long enough to do without hyper.
+    resting: AtomicBool,
     /// A response that only the connection's end delimits broke off.
     broken: AtomicBool,
     /// The last request that will come, and why it was refused.
@@ -62,6 +66,8 @@ impl Default for Turns {
             out: AtomicU64::new(0),
             held_back: AtomicBool::new(false),
             leave_at: AtomicU64::new(NEVER),
+            draining: AtomicBool::new(false),
+            resting: AtomicBool::new(false),
             broken: AtomicBool::new(false),
             refused: OnceLock::new(),
             cut: OnceLock::new(),
@@ -178,6 +184,28 @@ impl Turns {
     #[must_use]
     pub fn is_asked_to_leave(&self) -> bool {
         self.leave_at.load(Ordering::Relaxed) == self.ended.load(Ordering::Relaxed)
+    }
+
+    /// The connection is to end after what it is at, and its task is woken for that.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// The connection is to end after what it is at.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// The stream tells whether the connection has been idle for a while, see [`Turns::is_resting`].
+    pub fn set_resting(&self, resting: bool) {
+        self.resting.store(resting, Ordering::Relaxed);
+    }
+
+    /// The connection has been idle for a while and still is: what only requests need may be given back.
+    #[must_use]
+    pub fn is_resting(&self) -> bool {
+        self.resting.load(Ordering::Relaxed) && self.idle_since().is_some()
     }
 
     /// A response broke off: a regular end of the connection would look like its own, or would wait for the client.

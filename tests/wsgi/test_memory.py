@@ -100,6 +100,25 @@ def test_a_burst_is_given_back_to_the_system(start: Starter, gate: Gate) -> None
     await_true(lambda: server.memory().anonymous - before < 20 * MIB, "it is given back", 30)
 
 
+def test_an_idle_connection_costs_little_more_than_its_socket(start: Starter) -> None:
+    if start.face.name != "binary":
+        pytest.skip("a wheel has the allocator of its interpreter")
+    server = start("lab:application", "--threads", "1", "--max-connections", "1000")
+    before = server.memory().anonymous
+    with ExitStack() as stack:
+        clients = [stack.enter_context(server.connect()) for _ in range(800)]
+
+        def ask_all() -> None:
+            for client in clients:
+                client.request("/hello")
+                assert client.answer().status == 200
+
+        for _ in range(2):
+            ask_all()
+            await_true(lambda: server.memory().anonymous - before < 800 * 4096, "4 KiB each", 30)
+        ask_all()
+
+
 def test_nothing_is_left_in_the_temporary_directory(start: Starter, tmp_path: Path) -> None:
     server = start("lab:application", "--temp-dir", str(tmp_path))
     assert json.loads(server.ask("/digest", "POST", body=bytes(20 * MIB)).body)["length"] == 20 * MIB

@@ -88,6 +88,7 @@ def test_its_numbers_are_those_of_the_metrics(start: Starter) -> None:
         server.ask(target)
     server.ask("/checksum", "POST", body=b"x" * 1000)
     await_true(lambda: scrape(server).get("monopod_connections") == 0, "all have ended")
+    await_true(lambda: status(server)["threads"]["busy"] == 0, "and no thread looks for more any longer")
     now, told = scrape(server), status(server)
     assert told["requests"] == {
         "total": 5,
