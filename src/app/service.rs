@@ -39,14 +39,25 @@ pub struct App {
 }
 
 impl App {
-    /// Queues a request whose body is complete.
+    /// Queues a request without a body.
     ///
     /// # Errors
     /// `queue-full` (503).
-    pub fn submit(&self, mut parts: Parts, body: Spooled, client: Arc<Client>, id: RequestId) -> Result<Answer, Fault> {
+    pub fn submit(&self, parts: Parts, client: Arc<Client>, id: RequestId) -> Result<Answer, Fault> {
+        let waited = waited(&parts, &client);
+        self.queue(parts, Spooled::Empty, waited, client, id)
+    }
+
+    /// Queues a request that has `waited` elsewhere.
+    fn queue(
+        &self,
+        mut parts: Parts,
+        body: Spooled,
+        waited: Duration,
+        client: Arc<Client>,
+        id: RequestId,
+    ) -> Result<Answer, Fault> {
         let now = Instant::now();
-        // Only a trusted proxy's clock counts.
-        let waited = if client.is_trusted { request_start::age(&parts.headers) } else { Duration::ZERO };
         let queued = now.checked_sub(waited).unwrap_or(now);
         let (reply, outcome) = self.replies.handle_on(parts.extensions.remove::<Arc<Trail>>());
         let job = Job { head: RequestHead { parts, client, id }, body, reply, queued };
@@ -78,9 +89,16 @@ impl App {
         let (parts, body) = request.into_parts();
         let size = self.body_sizes.at(&path_info(parts.uri.path(), &self.root_path));
         let limits = BodyLimits { size, ..self.body_limits };
+        // The time that the body takes is the client's.
+        let waited = waited(&parts, &client);
         let body = request::collect(body, &limits, &self.spool, &self.metrics.request_bytes).await?;
-        self.submit(parts, body, client, id)?.await
+        self.queue(parts, body, waited, client, id)?.await
     }
+}
+
+/// How long a request has waited in front of the trusted proxy that sent it; any other's clock says nothing.
+fn waited(parts: &Parts, client: &Client) -> Duration {
+    if client.is_trusted { request_start::age(&parts.headers) } else { Duration::ZERO }
 }
 
 /// The answer to a queued request: a response, or the fault when the application failed before it committed one.

@@ -17,7 +17,7 @@ use super::Front;
 use crate::app::body::AppBody;
 use crate::app::service::{Answer, fault_page};
 use crate::exchange::parking::Park;
-use crate::exchange::{Client, Portion, RequestId, Spooled, Trail};
+use crate::exchange::{Client, Portion, RequestId, Trail};
 use crate::semantics::fault::Fault;
 use crate::semantics::path::below_root;
 use crate::static_files::StaticBody;
@@ -128,7 +128,7 @@ impl Service<Request<Incoming>> for Route {
         let client = Arc::clone(request.extensions().get().unwrap_or(&self.client));
         let id = name(front, &request, &client);
         if request.body().is_end_stream() {
-            return match front.app.submit(request.into_parts().0, Spooled::Empty, client, id.clone()) {
+            return match front.app.submit(request.into_parts().0, client, id.clone()) {
                 Ok(answer) => RouteFuture::Queued { answer, spa, id },
                 Err(fault) => RouteFuture::Answered { response: Some(refusal(fault, id)) },
             };

@@ -26,3 +26,14 @@ def test_only_a_trusted_proxy_is_believed(start: Starter) -> None:
     server = start("lab:application", "--queue-timeout", "5s", "--forwarded-allow-ips", "none")
     old = f"t={time.time() - 60:.3f}"
     assert server.ask("/hello", headers=[("X-Request-Start", old)]).status == 200
+
+
+def test_the_time_that_the_body_took_does_not_count(start: Starter) -> None:
+    server = start("lab:application", "--queue-timeout", "1s")
+    with server.connect() as client:
+        headers = [("X-Request-Start", f"t={time.time():.3f}"), ("Content-Length", "3")]
+        client.request("/checksum", "POST", headers)
+        for byte in (b"a", b"b", b"c"):
+            time.sleep(0.7)
+            client.send(byte)
+        assert client.answer().status == 200
