@@ -19,6 +19,7 @@ use http::request::Parts;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use monopod::exchange::Budget;
 use monopod::net::conn::{self, Options};
 use monopod::net::guard::HeadLimits;
 use monopod::net::permits::Permits;
@@ -53,7 +54,9 @@ pub fn serve(pieces: &[&[u8]], limits: HeadLimits) -> Outcome {
     let socket = Socket::new(pieces);
     let turns = Arc::new(Turns::default());
     let timeouts = Timeouts { header: None, keep_alive: None, write: None };
-    let stream = Stream::new(socket.clone(), limits, timeouts, Arc::clone(&turns));
+    // With a budget of none the connection rests between any two requests.
+    let budget = Budget::new(if pieces.len().is_multiple_of(2) { 0 } else { u64::MAX });
+    let stream = Stream::new(socket.clone(), limits, timeouts, Arc::clone(&turns)).within(budget);
     let service = Recorder { turns: Arc::clone(&turns), seen: Arc::default() };
     let options =
         Options { keep_alive: true, head: limits.request_line + limits.headers + limits.header, headers: limits.count };

@@ -1,7 +1,8 @@
 //! The bounded queue between the front and the Python host.
 //!
 //! Full, it refuses at once; a job whose client has left or whose deadline is past is dropped before Python sees
-//! it. Counts requests, never connections (`--queue-size`, `--queue-timeout`).
+//! it. Counts requests, never connections (`--queue-size`, `--queue-timeout`). Uploads that lie in temp files have a
+//! line of their own, which only the deadline bounds (docs/decisions/014).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,9 +25,18 @@ pub struct Queue {
     metrics: Arc<Metrics>,
 }
 
+/// Uploads whose clients have left are not looked for among fewer.
+const SWEEP_FROM: usize = 64;
+
 #[derive(Default)]
 struct Jobs {
     waiting: VecDeque<Job>,
+    /// Those whose bodies lie in files.
+    uploads: VecDeque<Job>,
+    /// As many of those are looked through for clients that have left.
+    sweep_at: usize,
+    /// The next one to be taken is an upload, where there are both.
+    upload_next: bool,
     /// When one was last taken.
     taken: Option<Instant>,
     /// When it was full last and has not been down to a half since.
@@ -61,7 +71,7 @@ impl Queue {
     /// Sets down how many wait.
     fn count(&self, jobs: &mut Jobs) {
         let waiting = jobs.waiting.len();
-        self.waiting.store(waiting, Ordering::SeqCst);
+        self.waiting.store(waiting + jobs.uploads.len(), Ordering::SeqCst);
         if waiting >= self.capacity {
             jobs.full_since.get_or_insert_with(Instant::now);
         } else if waiting <= self.capacity / 2 {
@@ -72,13 +82,25 @@ impl Queue {
     /// Adds a job at the end.
     ///
     /// # Errors
-    /// The job itself when the queue is full.
+    /// The job itself when the queue is full and its body is in memory.
     // The large error is the job that the caller answers itself; boxing it would allocate for every refusal.
     #[allow(clippy::result_large_err)]
     pub fn push(&self, job: Job) -> Result<(), Job> {
         let mut jobs = self.jobs.lock();
         // Dropped after the lock: a job may hold a temp file.
         let mut left = VecDeque::new();
+        if job.body.is_in_file() {
+            if jobs.uploads.len() >= jobs.sweep_at.max(SWEEP_FROM) {
+                let all = std::mem::take(&mut jobs.uploads);
+                (left, jobs.uploads) = all.into_iter().partition(|job: &Job| job.reply.is_abandoned());
+                jobs.sweep_at = 2 * jobs.uploads.len();
+            }
+            jobs.uploads.push_back(job);
+            self.count(&mut jobs);
+            drop(jobs);
+            drop(left);
+            return Ok(());
+        }
         if jobs.waiting.len() >= self.capacity {
             // Those whose client has left must not keep out one that waits.
             let all = std::mem::take(&mut jobs.waiting);
@@ -106,7 +128,8 @@ impl Queue {
     /// Answers all jobs that wait by `fault`; how many there were.
     pub fn refuse_all(&self, fault: Fault) -> usize {
         let mut jobs = self.jobs.lock();
-        let waiting = std::mem::take(&mut jobs.waiting);
+        let mut waiting = std::mem::take(&mut jobs.waiting);
+        waiting.append(&mut jobs.uploads);
         self.count(&mut jobs);
         drop(jobs);
         let count = waiting.len();
@@ -118,13 +141,42 @@ impl Queue {
 
     fn pop_late(&self) -> Option<(Duration, Job)> {
         let mut jobs = self.jobs.lock();
-        let waited = jobs.waiting.front()?.queued.elapsed();
+        let waited = jobs.oldest()?.elapsed();
         if waited <= self.timeout {
             return None;
         }
-        let job = jobs.waiting.pop_front()?;
+        let job = jobs.older_line().pop_front()?;
         self.count(&mut jobs);
         Some((waited, job))
+    }
+}
+
+impl Jobs {
+    /// Whose turn it is: both lines alternate, so that neither keeps the other waiting for all of its own.
+    fn next_line(&mut self) -> &mut VecDeque<Job> {
+        if self.uploads.is_empty() {
+            return &mut self.waiting;
+        }
+        if self.waiting.is_empty() || self.upload_next { &mut self.uploads } else { &mut self.waiting }
+    }
+
+    fn take_turns(&mut self) {
+        self.upload_next = !self.upload_next;
+    }
+
+    /// The line whose first job waits for longer.
+    fn older_line(&mut self) -> &mut VecDeque<Job> {
+        match (self.waiting.front(), self.uploads.front()) {
+            (Some(job), Some(upload)) if upload.queued < job.queued => &mut self.uploads,
+            (None, _) => &mut self.uploads,
+            _ => &mut self.waiting,
+        }
+    }
+
+    /// Since when the first of them waits.
+    fn oldest(&self) -> Option<Instant> {
+        let firsts = [self.waiting.front(), self.uploads.front()];
+        firsts.into_iter().flatten().map(|job| job.queued).min()
     }
 }
 
@@ -137,7 +189,7 @@ impl Source for Queue {
             let mut jobs = self.jobs.lock();
             let now = Instant::now();
             // Looked at where it lies: it is as large as a request's head, and is moved once.
-            let oldest = jobs.waiting.front_mut()?;
+            let oldest = jobs.next_line().front_mut()?;
             let waited = now.duration_since(oldest.queued);
             let is_abandoned = oldest.reply.is_abandoned();
             if !is_abandoned {
@@ -146,7 +198,8 @@ impl Source for Queue {
                 oldest.reply.taken(now);
             }
             jobs.taken = Some(now);
-            let job = jobs.waiting.pop_front();
+            let job = jobs.next_line().pop_front();
+            jobs.take_turns();
             self.count(&mut jobs);
             drop(jobs);
             if !is_abandoned && waited <= self.timeout {
@@ -164,8 +217,8 @@ impl Source for Queue {
 
     fn stuck_for(&self) -> Duration {
         let jobs = self.jobs.lock();
-        let Some(Job { queued: oldest, .. }) = jobs.waiting.front() else { return Duration::ZERO };
-        jobs.taken.map_or(*oldest, |taken| taken.max(*oldest)).elapsed()
+        let Some(oldest) = jobs.oldest() else { return Duration::ZERO };
+        jobs.taken.map_or(oldest, |taken| taken.max(oldest)).elapsed()
     }
 }
 
@@ -255,6 +308,69 @@ mod tests {
         let (fits, _fits) = job(&replies, "/fits");
         assert!(queue.push(fits).is_ok());
         assert_eq!(queue.take().unwrap().head.parts.uri.path(), "/stays");
+    }
+
+    /// The same with a body in a file.
+    fn upload(replies: &Replies, path: &str) -> (Job, crate::exchange::Waiting) {
+        let (job, outcome) = job(replies, path);
+        let permit = crate::exchange::Budget::new(0).permit();
+        let body = Spooled::File { file: tempfile::tempfile().unwrap(), len: 1, permit };
+        (Job { body, ..job }, outcome)
+    }
+
+    #[test]
+    fn uploads_are_never_refused_and_take_turns_with_the_others() {
+        let replies = Replies::default();
+        let queue = queue(2, Duration::from_mins(1));
+        let mut clients = Vec::new();
+        let mut push = |(job, client)| {
+            clients.push(client);
+            queue.push(job).is_ok()
+        };
+        for number in 0..100 {
+            assert!(push(upload(&replies, &format!("/u{number}"))));
+        }
+        assert_eq!((queue.depth(), queue.full_for()), (100, None), "they fill no place of the others");
+        assert!(push(job(&replies, "/a")) && push(job(&replies, "/b")) && !push(job(&replies, "/c")));
+        let order = || queue.take().unwrap().head.parts.uri.path().to_owned();
+        let first: Vec<_> = (0..6).map(|_| order()).collect();
+        assert_eq!(first, ["/a", "/u0", "/b", "/u1", "/u2", "/u3"]);
+        assert_eq!(queue.refuse_all(Fault::drain_timeout()), 96);
+        assert!(queue.is_empty() && queue.take().is_none());
+    }
+
+    #[test]
+    fn uploads_whose_clients_have_left_do_not_pile_up() {
+        let replies = Replies::default();
+        let queue = queue(2, Duration::from_mins(1));
+        let (stays, _client) = upload(&replies, "/stays");
+        assert!(queue.push(stays).is_ok());
+        for _ in 0..10 * SWEEP_FROM {
+            let (left, client) = upload(&replies, "/left");
+            drop(client);
+            assert!(queue.push(left).is_ok());
+            assert!(queue.depth() <= SWEEP_FROM + 1);
+        }
+        assert_eq!(queue.take().unwrap().head.parts.uri.path(), "/stays");
+        assert!(queue.take().is_none());
+    }
+
+    #[tokio::test]
+    async fn late_uploads_are_answered_like_others() {
+        let replies = Replies::default();
+        let queue = queue(9, Duration::ZERO);
+        let (late, first) = upload(&replies, "/first");
+        assert!(queue.push(late).is_ok());
+        let (late, second) = job(&replies, "/second");
+        assert!(queue.push(late).is_ok());
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        assert!(queue.stuck_for() >= Duration::from_millis(2));
+        queue.expire();
+        assert!(queue.is_empty());
+        tokio::spawn(async move { replies.deliver().await });
+        for outcome in [first, second] {
+            assert_eq!(outcome.await.unwrap_err().reason, "queue-timeout");
+        }
     }
 
     #[tokio::test]

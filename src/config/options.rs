@@ -210,7 +210,8 @@ pub struct LimitOptions {
     #[arg(short, long, value_name = "TIME", value_parser = duration, default_value = "60s")]
     pub timeout: Duration,
 
-    /// Requests that may wait for a thread; one more is answered 503 [default: 16 per thread]
+    /// Requests that may wait for a thread; one more is answered 503, unless its body lies in a temp file [default: 16 per
+    /// thread]
     #[arg(long, value_name = "N", value_parser = whole(1_usize, 1_000_000))]
     pub queue_size: usize,
 

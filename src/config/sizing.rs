@@ -37,6 +37,12 @@ impl Host {
         (limit, self.machine_memory)
     }
 
+    /// Whether the container has less memory than the machine.
+    #[must_use]
+    pub fn is_memory_limited(&self) -> bool {
+        self.memory().0.is_some()
+    }
+
     /// The default address: all interfaces in a container, where only published ports can be reached, else loopback.
     #[must_use]
     pub fn bind(&self) -> Bind {

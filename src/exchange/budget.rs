@@ -1,7 +1,8 @@
 //! One process-wide count of the bytes that buffered bodies hold in memory (`--buffer-memory`).
 //!
 //! Request spools and response pipes take from it before they keep a byte, and go to a temp file when it
-//! is spent. Also counts what they wrote there. Only counters: nothing here blocks or allocates.
+//! is spent. Connections at work have it set aside what they hold themselves. Also counts what was written to temp files.
+//! Only counters: nothing here blocks or allocates.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +17,8 @@ pub struct Budget {
 struct Shared {
     limit: AtomicU64,
     used: AtomicU64,
+    /// Bytes that others hold, of which bodies give up a half at most.
+    set_aside: AtomicU64,
     /// Bytes that went to temp files instead, ever.
     spooled: AtomicU64,
 }
@@ -28,6 +31,7 @@ impl Budget {
             shared: Arc::new(Shared {
                 limit: AtomicU64::new(limit),
                 used: AtomicU64::new(0),
+                set_aside: AtomicU64::new(0),
                 spooled: AtomicU64::new(0),
             }),
         }
@@ -37,6 +41,19 @@ impl Budget {
     #[must_use]
     pub fn permit(&self) -> Permit {
         Permit { budget: self.clone(), held: 0 }
+    }
+
+    /// Has bodies do with `bytes` less while the guard lives, as somebody else holds those, down to half of the limit.
+    #[must_use]
+    pub fn set_aside(&self, bytes: u64) -> SetAside {
+        self.shared.set_aside.fetch_add(bytes, Ordering::Relaxed);
+        SetAside { budget: self.clone(), bytes }
+    }
+
+    /// Others hold more than bodies give up for them.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        self.shared.set_aside.load(Ordering::Relaxed) > self.limit() / 2
     }
 
     /// Bytes held now.
@@ -69,6 +86,7 @@ impl Budget {
 
     fn take(&self, bytes: u64) -> bool {
         let limit = self.limit();
+        let limit = limit - self.shared.set_aside.load(Ordering::Relaxed).min(limit / 2);
         self.shared
             .used
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
@@ -112,6 +130,19 @@ impl Drop for Permit {
     }
 }
 
+/// Bytes that bodies do without; given back when dropped.
+#[derive(Debug)]
+pub struct SetAside {
+    budget: Budget,
+    bytes: u64,
+}
+
+impl Drop for SetAside {
+    fn drop(&mut self) {
+        self.budget.shared.set_aside.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,5 +161,20 @@ mod tests {
         assert_eq!(budget.used(), 5);
         second.shrink(100);
         assert_eq!(budget.used(), 0, "never gives back more than it holds");
+    }
+
+    #[test]
+    fn what_is_set_aside_is_none_of_the_bodies_down_to_a_half() {
+        let budget = Budget::new(10);
+        let mut bodies = budget.permit();
+        let first = budget.set_aside(3);
+        assert!(!bodies.grow(8) && bodies.grow(7) && !budget.is_crowded());
+        let more = budget.set_aside(1000);
+        bodies.shrink(7);
+        assert!(budget.is_crowded() && !bodies.grow(6) && bodies.grow(5));
+        drop(more);
+        assert!(bodies.grow(2) && !bodies.grow(1));
+        drop(first);
+        assert!(bodies.grow(3));
     }
 }

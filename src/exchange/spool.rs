@@ -19,7 +19,7 @@ use crate::sys::fd::off_standard;
 pub const MEMORY_MARK: usize = 1024 * 1024;
 /// Chunks smaller than this are copied together, so that a trickled body is not a list of tiny chunks.
 const SMALL: usize = 4096;
-/// Bytes gathered for one blocking write.
+/// Bytes gathered for one blocking write, where the budget allows.
 const WRITE_SIZE: usize = 128 * 1024;
 
 /// Where bodies are kept: the shared budget and the directory for temp files.
@@ -69,6 +69,12 @@ impl Spooled {
             Self::Memory { len, .. } => *len as u64,
             Self::File { len, .. } => *len,
         }
+    }
+
+    /// It lies in a file, and not in memory but for a tmpfs.
+    #[must_use]
+    pub fn is_in_file(&self) -> bool {
+        matches!(self, Self::File { .. })
     }
 
     /// No byte at all.
@@ -150,16 +156,16 @@ impl Writer {
     /// # Errors
     /// `OutOfMemory` where no disk takes it and the budget is spent; what writing the temp file said otherwise.
     pub async fn push(&mut self, chunk: Bytes) -> io::Result<()> {
-        let room = self.no_disk || self.pending + chunk.len() <= MEMORY_MARK;
-        let counts = self.spool.in_memory || (self.disk.is_none() && room);
-        let counted = counts && self.permit.grow(chunk.len());
-        let fits = counted && self.disk.is_none() && room;
+        let mark = if self.disk.is_some() { WRITE_SIZE } else { MEMORY_MARK };
+        let room = self.no_disk || self.pending + chunk.len() <= mark;
+        let counted = (room || self.spool.in_memory) && self.permit.grow(chunk.len());
+        let fits = counted && room;
         if !fits && (self.no_disk || (self.spool.in_memory && !counted)) {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
         let length = chunk.len();
         self.keep(chunk);
-        if fits || (self.disk.is_some() && self.pending < WRITE_SIZE) {
+        if fits {
             return Ok(());
         }
         self.write_out().await?;

@@ -78,6 +78,7 @@ where
                 Ok(More::Nothing) => break,
                 Err(error) => return tracing::debug!(%error, "connection ended"),
             }
+            let _buffers = stream.set_aside_buffers();
             let conn = Box::new(options.http().serve_connection(TokioIo::new(stream), service));
             let Some(rested) = until_rest(conn, &turns).await else { return };
             (stream, service) = (rested.io.into_inner(), rested.service);
@@ -139,9 +140,10 @@ fn log(error: &hyper::Error) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exchange::Budget;
     use crate::net::guard::HeadLimits;
     use crate::net::permits::Permits;
-    use crate::net::stream::Timeouts;
+    use crate::net::stream::{BUFFERS, Timeouts};
     use bytes::Bytes;
     use http_body_util::{BodyExt, Full};
     use std::time::Duration;
@@ -162,13 +164,17 @@ mod tests {
         task: JoinHandle<()>,
     }
 
-    /// A connection whose requests are answered with their path and the length of their body.
     fn serve() -> Served {
+        serve_within(Budget::new(u64::MAX))
+    }
+
+    /// A connection whose requests are answered with their path and the length of their body.
+    fn serve_within(budget: Budget) -> Served {
         let limits = HeadLimits { request_line: 8192, header: 8192, headers: 8192, count: 100 };
         let timeouts = Timeouts { header: Some(HEADER), keep_alive: Some(IDLE), write: None };
         let (ours, client) = UnixStream::pair().unwrap();
         let turns = Arc::new(Turns::default());
-        let stream = Stream::new(ours, limits, timeouts, Arc::clone(&turns));
+        let stream = Stream::new(ours, limits, timeouts, Arc::clone(&turns)).within(budget);
         let its = Arc::clone(&turns);
         let service = tower::service_fn(move |request: Request<Incoming>| {
             let turns = Arc::clone(&its);
@@ -235,6 +241,23 @@ mod tests {
         served.answer("/two 0\n").await;
         drop(served.client);
         await_end(&mut served.task).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_buffers_are_scarce_a_connection_rests_at_once() {
+        for limit in [0, 2 * BUFFERS - 1, 2 * BUFFERS] {
+            let budget = Budget::new(limit);
+            let mut served = serve_within(budget.clone());
+            for length in [0, 1, 300_000] {
+                served.ask("/", &vec![7; length]).await;
+                sleep(Duration::from_millis(10)).await;
+                // Nothing is set aside for a connection without hyper.
+                let mut bodies = budget.permit();
+                assert_eq!(bodies.grow(usize::try_from(limit).unwrap()), limit < 2 * BUFFERS, "{limit}");
+            }
+            drop(served.client);
+            await_end(&mut served.task).await;
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,8 +4,9 @@
 //! refuses is replaced by a stand-in request, which the stack answers with the fault when its turn has come. Timers are
 //! set once and looked at when they fire, so a request costs none.
 
+mod rest;
+
 use std::io;
-use std::mem::{self, MaybeUninit};
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,26 +22,18 @@ use super::guard::{Framer, HeadLimits, Refused};
 use super::linger::Linger;
 use super::outgoing::{Failed, Outgoing};
 use super::timer::Timer;
+use crate::exchange::Budget;
 use crate::semantics::fault::Fault;
 use crate::stack::turns::Turns;
 use crate::sys::arena::Arena;
 use crate::telemetry::metrics::Connected;
 
+pub use rest::{BUFFERS, More};
+
 /// What hyper reads in place of a refused head; `Turns` says that it is none.
 const STAND_IN: &[u8] = b"GET /refused HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
-/// How long a connection is idle before hyper is taken from it, which holds buffers for both directions: 10 KiB.
+/// How long a connection is idle before hyper is taken from it.
 const REST: Duration = Duration::from_secs(2);
-/// Bytes that are read at once for a connection without hyper.
-const FIRST_READ: usize = 8192;
-
-/// What came of waiting for a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum More {
-    /// Bytes for hyper: the beginning of one, or a stand-in.
-    Request,
-    /// None will come: the client has closed, was idle for too long, or the connection is to make room.
-    Nothing,
-}
 
 /// How long the parts of a connection's life may take; `None`: as long as they like.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +70,8 @@ pub struct Stream<S: AsFd> {
     linger: Option<Linger>,
     /// There is no hyper.
     resting: bool,
+    /// Of bodies, which give up a part for what hyper holds.
+    budget: Option<Budget>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +103,7 @@ impl<S: AsFd> Stream<S> {
             outgoing: Outgoing::default(),
             linger: None,
             resting: true,
+            budget: None,
         }
     }
 
@@ -237,31 +233,6 @@ impl<S: AsFd> Stream<S> {
     }
 }
 
-impl<S: AsFd + AsyncRead + Unpin> Stream<S> {
-    /// Waits for a request while there is no hyper, and keeps the bytes that it begins with for it. Cancel safe.
-    ///
-    /// # Errors
-    /// What reading the socket said.
-    pub fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<More>> {
-        if !mem::replace(&mut self.resting, true) {
-            self.held = BytesMut::new();
-        }
-        let mut first = [MaybeUninit::uninit(); FIRST_READ];
-        let mut first = ReadBuf::uninit(&mut first);
-        ready!(Pin::new(&mut *self).poll_read(cx, &mut first))?;
-        self.resting = false;
-        self.turns.set_resting(false);
-        // It may run for as long as a connection may be idle, which is too late for the next rest.
-        self.read_timer = Timer::default();
-        if first.filled().is_empty() {
-            return Poll::Ready(Ok(More::Nothing));
-        }
-        let rest = mem::replace(&mut self.passed, BytesMut::from(first.filled()));
-        self.passed.extend_from_slice(&rest);
-        Poll::Ready(Ok(More::Request))
-    }
-}
-
 impl<S: AsFd + AsyncRead + Unpin> AsyncRead for Stream<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
@@ -312,6 +283,7 @@ impl<S: AsFd + AsyncWrite + Unpin> Stream<S> {
             if self.turns.is_held_back() {
                 cx.waker().wake_by_ref();
             }
+            self.rest_if_crowded();
             return Poll::Ready(written);
         }
         let since = *self.blocked_since.get_or_insert_with(|| {
@@ -366,6 +338,8 @@ impl<S: AsFd + AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     /// Closes the sending half; where the client may still be sending, takes that in for a while.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        // hyper ends the connection, and is not to be taken from it.
+        this.turns.set_resting(false);
         if this.linger.is_none() {
             ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
             if this.end == End::Open && this.framer.is_in_head() {

@@ -90,6 +90,7 @@ impl Connections {
         let turns = Arc::new(Turns::default());
         let stack = stack::stack(&self.front, &Arc::new(client), &turns);
         let stream = Stream::new(stream, self.edge.head, self.edge.timeouts, Arc::clone(&turns))
+            .within(self.front.app.spool.budget.clone())
             .sending(self.front.static_files.arena())
             .counted(connected);
         tokio::spawn(conn::serve(stream, self.edge.options, stack, permit, turns));

@@ -38,6 +38,7 @@ use crate::python::framework::Sole;
 use crate::python::ready_hook::ReadyHook;
 use crate::python::{framework, load, pool, shutdown, streams};
 use crate::static_files::{HeadersFile, StaticFiles};
+use crate::sys::memory;
 use crate::sys::process::exit_now;
 use crate::sys::signals::Dispositions;
 use crate::sys::thread::is_core_shared;
@@ -60,6 +61,9 @@ pub fn serve(py: Python<'_>, resolved: &Resolved, supervisor: Option<&Link>) -> 
     if let Some(link) = supervisor {
         link.end_with_supervisor()
             .map_err(|error| StartError::unavailable(format!("no thread for monopod dev: {error}")))?;
+    }
+    if resolved.host.is_memory_limited() {
+        memory::return_large_blocks();
     }
     let develops = settings.dev.is_some();
     let flush = log::start(&settings.logs)

@@ -42,6 +42,11 @@ class Group:
             (self.cpu_dir / "cpu.cfs_quota_us").write_text(str(int(cpus * 100_000)))
             (self.memory_dir / "memory.limit_in_bytes").write_text(str(memory))
 
+    def oom_kills(self) -> int:
+        """Processes of the group that were killed for want of memory."""
+        told = (self.memory_dir / ("memory.events" if self.is_v2 else "memory.oom_control")).read_text()
+        return int(dict(line.split() for line in told.splitlines())["oom_kill"])
+
     def remove(self) -> None:
         def removed() -> bool:
             for path in self.dirs:
