@@ -22,8 +22,10 @@ use super::permits::Permit;
 use super::stream::{More, Stream};
 use crate::stack::turns::Turns;
 
-/// Bytes of head and body that hyper reads ahead of us, at least; it holds the largest head that the guard lets pass.
-const READ_AHEAD: usize = 128 * 1024;
+/// Bytes in one direction below which hyper asks for more, at least: more than of a body is ever out (`turns`), so that one is
+/// asked, and told that its client takes nothing. It holds the largest head that the guard lets pass. Of what comes in, `stream`
+/// gives it less.
+const BUFFERED: usize = 320 * 1024;
 
 /// What of hyper's behaviour the settings decide.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +42,7 @@ impl Options {
     fn http(&self) -> http1::Builder {
         let mut http = http1::Builder::new();
         // pipeline_flush stays off: with it hyper takes the whole body into memory, whatever the client reads.
-        http.keep_alive(self.keep_alive).max_buf_size(self.head.max(READ_AHEAD));
+        http.keep_alive(self.keep_alive).max_buf_size(self.head.max(BUFFERED));
         if self.headers > HYPERS_HEADERS {
             // Only then, as hyper allocates for each request once this is set.
             http.max_headers(self.headers);

@@ -4,18 +4,19 @@
 //! refuses is replaced by a stand-in request, which the stack answers with the fault when its turn has come. Timers are
 //! set once and looked at when they fire, so a request costs none.
 
+mod pace;
 mod rest;
 
 use std::io;
 use std::os::fd::AsFd;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::guard::{Framer, HeadLimits, Refused};
@@ -23,6 +24,7 @@ use super::linger::Linger;
 use super::outgoing::{Failed, Outgoing};
 use super::timer::Timer;
 use crate::exchange::Budget;
+use crate::exchange::budget::SetAside;
 use crate::semantics::fault::Fault;
 use crate::stack::turns::Turns;
 use crate::sys::arena::Arena;
@@ -32,6 +34,8 @@ pub use rest::{BUFFERS, More};
 
 /// What hyper reads in place of a refused head; `Turns` says that it is none.
 const STAND_IN: &[u8] = b"GET /refused HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
+/// Bytes that are read at once: what hyper has room for, but never so many that it makes more.
+const MOST_READ: usize = 128 * 1024 - 1;
 /// How long a connection is idle before hyper is taken from it.
 const REST: Duration = Duration::from_secs(2);
 
@@ -72,6 +76,8 @@ pub struct Stream<S: AsFd> {
     resting: bool,
     /// Of bodies, which give up a part for what hyper holds.
     budget: Option<Budget>,
+    /// What it is handed beyond what any client is, while it keeps up.
+    ahead: Option<SetAside>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +110,7 @@ impl<S: AsFd> Stream<S> {
             linger: None,
             resting: true,
             budget: None,
+            ahead: None,
         }
     }
 
@@ -233,6 +240,19 @@ impl<S: AsFd> Stream<S> {
     }
 }
 
+fn poll_read_some<S: AsyncRead + Unpin>(
+    socket: &mut S,
+    cx: &mut Context<'_>,
+    buf: &mut ReadBuf<'_>,
+) -> Poll<io::Result<()>> {
+    if buf.remaining() <= MOST_READ {
+        return Pin::new(socket).poll_read(cx, buf);
+    }
+    let mut beginning = buf.limit(MOST_READ);
+    // Has no state of its own.
+    pin!(socket.read_buf(&mut beginning)).poll(cx).map_ok(drop)
+}
+
 impl<S: AsFd + AsyncRead + Unpin> AsyncRead for Stream<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
@@ -249,7 +269,7 @@ impl<S: AsFd + AsyncRead + Unpin> AsyncRead for Stream<S> {
                 }
             }
             let before = buf.filled().len();
-            let Poll::Ready(read) = Pin::new(&mut this.inner).poll_read(cx, buf)? else {
+            let Poll::Ready(()) = poll_read_some(&mut this.inner, cx, buf)? else {
                 ready!(this.poll_deadline(cx));
                 if this.passed.is_empty() {
                     // Idle for too long, or asked to make room: hyper takes it for the client's end and closes.
@@ -257,7 +277,6 @@ impl<S: AsFd + AsyncRead + Unpin> AsyncRead for Stream<S> {
                 }
                 continue;
             };
-            let () = read;
             if buf.filled().len() == before {
                 return Poll::Ready(Ok(()));
             }
@@ -281,6 +300,7 @@ impl<S: AsFd + AsyncWrite + Unpin> Stream<S> {
                 self.turns.set_blocked(false);
             }
             if self.turns.is_held_back() {
+                self.hand_out_by_pace();
                 cx.waker().wake_by_ref();
             }
             self.rest_if_crowded();

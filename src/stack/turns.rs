@@ -30,6 +30,8 @@ pub struct Turns {
     blocked: AtomicBool,
     /// Bytes of bodies that were handed out and, as far as is known, not written yet.
     out: AtomicU64,
+    /// How many that may be.
+    most_out: AtomicU64,
     /// A body was asked for more and held it back.
     held_back: AtomicBool,
     /// The number of answered requests at which the connection is to close; `NEVER` until it is asked to.
@@ -50,6 +52,10 @@ pub struct Turns {
 
 /// Bytes of a body that may lie between it and the socket: what is worth a system call.
 const MOST_OUT: u64 = 64 * 1024;
+/// The same where the client takes them at once.
+const MOST_OUT_AT_ONCE: u64 = 256 * 1024;
+/// By how much that is more.
+pub const MOST_AHEAD: u64 = MOST_OUT_AT_ONCE - MOST_OUT;
 /// More requests than a connection can have.
 const NEVER: u64 = u64::MAX;
 
@@ -64,6 +70,7 @@ impl Default for Turns {
             reading: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
             out: AtomicU64::new(0),
+            most_out: AtomicU64::new(MOST_OUT),
             held_back: AtomicBool::new(false),
             leave_at: AtomicU64::new(NEVER),
             draining: AtomicBool::new(false),
@@ -155,10 +162,19 @@ impl Turns {
         self.out.store(self.out.load(Ordering::Relaxed).saturating_sub(bytes as u64), Ordering::Relaxed);
     }
 
+    /// The client has taken what was written before, or not: whether more may be out. Twice as much each time, so that one
+    /// whose kernel has taken it is found out before much is.
+    pub fn keeps_up(&self, keeps_up: bool) {
+        let most = self.most_out.load(Ordering::Relaxed);
+        let most = if keeps_up { (2 * most).min(MOST_OUT_AT_ONCE) } else { MOST_OUT };
+        self.most_out.store(most, Ordering::Relaxed);
+    }
+
     /// A body is to hold back what it has: the client takes nothing, or enough is on its way. Whoever ends that wakes the
     /// connection's task, see [`Turns::is_held_back`].
     pub fn hold_back(&self) -> bool {
-        let enough = self.blocked.load(Ordering::Relaxed) || self.out.load(Ordering::Relaxed) >= MOST_OUT;
+        let enough = self.blocked.load(Ordering::Relaxed)
+            || self.out.load(Ordering::Relaxed) >= self.most_out.load(Ordering::Relaxed);
         self.held_back.store(enough, Ordering::Relaxed);
         enough
     }
@@ -238,6 +254,28 @@ impl Turns {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn more_may_be_out_while_the_client_keeps_up() {
+        let turns = Turns::default();
+        let room = || {
+            let mut out = 0;
+            while !turns.hold_back() {
+                turns.hand_out(16 * 1024);
+                out += 16;
+            }
+            turns.wrote(out * 1024);
+            out
+        };
+        let mut seen = Vec::new();
+        for keeps_up in [true, true, true, false, true] {
+            seen.push(room());
+            turns.keeps_up(keeps_up);
+        }
+        assert_eq!((seen, room()), (vec![64, 128, 256, 256, 64], 128));
+        turns.set_blocked(true);
+        assert!(turns.hold_back());
+    }
 
     #[test]
     fn a_refusal_waits_for_its_turn() {

@@ -93,6 +93,16 @@ pub fn is_same(one: i32, other: i32) -> bool {
     }
 }
 
+/// Bytes that were written to a socket and that the other side has not acknowledged (tcp(7), `SIOCOUTQ`), or not read, if it
+/// is a Unix socket. `None`: it is no socket.
+#[must_use]
+pub fn unacknowledged(socket: BorrowedFd<'_>) -> Option<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: TIOCOUTQ, which SIOCOUTQ is, writes one int.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    if result == 0 { usize::try_from(bytes).ok() } else { None }
+}
+
 /// Whether `file` is a pipe.
 #[must_use]
 pub fn is_pipe(file: &File) -> bool {

@@ -62,6 +62,7 @@ impl<S: AsFd + AsyncRead + Unpin> Stream<S> {
     pub fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<More>> {
         if !mem::replace(&mut self.resting, true) {
             self.held = BytesMut::new();
+            self.end_pace();
         }
         let mut first = [MaybeUninit::uninit(); FIRST_READ];
         let mut first = ReadBuf::uninit(&mut first);
