@@ -72,6 +72,7 @@ impl Queue {
     fn count(&self, jobs: &mut Jobs) {
         let waiting = jobs.waiting.len();
         self.waiting.store(waiting + jobs.uploads.len(), Ordering::SeqCst);
+        jobs.sweep_at = jobs.sweep_at.min(2 * jobs.uploads.len());
         if waiting >= self.capacity {
             jobs.full_since.get_or_insert_with(Instant::now);
         } else if waiting <= self.capacity / 2 {

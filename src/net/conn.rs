@@ -22,10 +22,10 @@ use super::permits::Permit;
 use super::stream::{More, Stream};
 use crate::stack::turns::Turns;
 
-/// Bytes in one direction below which hyper asks for more, at least: more than of a body is ever out (`turns`), so that one is
+/// Bytes in one direction below which hyper asks for more, at least: more than of a body is ever out (`turns`), two portions of a file (`parking`), so that one is
 /// asked, and told that its client takes nothing. It holds the largest head that the guard lets pass. Of what comes in, `stream`
 /// gives it less.
-const BUFFERED: usize = 320 * 1024;
+const BUFFERED: usize = 576 * 1024;
 
 /// What of hyper's behaviour the settings decide.
 #[derive(Clone, Copy, Debug)]
@@ -39,10 +39,11 @@ pub struct Options {
 }
 
 impl Options {
-    fn http(&self) -> http1::Builder {
+    /// While the connection drains, a request that is here already is its last.
+    fn http(&self, turns: &Turns) -> http1::Builder {
         let mut http = http1::Builder::new();
         // pipeline_flush stays off: with it hyper takes the whole body into memory, whatever the client reads.
-        http.keep_alive(self.keep_alive).max_buf_size(self.head.max(BUFFERED));
+        http.keep_alive(self.keep_alive && !turns.is_draining()).max_buf_size(self.head.max(BUFFERED));
         if self.headers > HYPERS_HEADERS {
             // Only then, as hyper allocates for each request once this is set.
             http.max_headers(self.headers);
@@ -81,9 +82,14 @@ where
                 Err(error) => return tracing::debug!(%error, "connection ended"),
             }
             let _buffers = stream.set_aside_buffers();
-            let conn = Box::new(options.http().serve_connection(TokioIo::new(stream), service));
+            let conn = Box::new(options.http(&turns).serve_connection(TokioIo::new(stream), service));
             let Some(rested) = until_rest(conn, &turns).await else { return };
+            // An empty line between requests may be left, but nothing else, or it would begin one.
+            let is_clean = rested.read_buf.iter().all(|byte| matches!(byte, b'\r' | b'\n'));
             (stream, service) = (rested.io.into_inner(), rested.service);
+            if !is_clean || !stream.may_rest() {
+                break;
+            }
         }
         let closed = |cx: &mut Context<'_>| {
             if turns.is_cut_off() { Poll::Ready(Ok(())) } else { Pin::new(&mut stream).poll_shutdown(cx) }
@@ -104,7 +110,7 @@ where
     B: Body<Error = io::Error> + Send + 'static,
     B::Data: Send,
 {
-    let mut is_told = false;
+    let mut is_told = turns.is_draining();
     let ended = poll_fn(|cx| {
         if turns.is_cut_off() {
             return Poll::Ready(Some(Ok(())));
@@ -113,9 +119,10 @@ where
             is_told = true;
             Pin::new(&mut *conn).graceful_shutdown();
         }
+        let was_resting = turns.is_resting();
         match Pin::new(&mut *conn).poll(cx) {
             Poll::Ready(ended) => Poll::Ready(Some(ended)),
-            Poll::Pending if turns.is_resting() => Poll::Ready(None),
+            Poll::Pending if was_resting && turns.is_resting() => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         }
     });
@@ -166,6 +173,10 @@ mod tests {
         task: JoinHandle<()>,
     }
 
+    fn never(never: Infallible) -> io::Error {
+        match never {}
+    }
+
     fn serve() -> Served {
         serve_within(Budget::new(u64::MAX))
     }
@@ -182,12 +193,21 @@ mod tests {
             let turns = Arc::clone(&its);
             async move {
                 let path = request.uri().path().to_owned();
+                if path == "/unread" {
+                    // As a body that is too large; a future that has read some of it.
+                    let mut body = request.into_body();
+                    drop(body.frame().await);
+                    drop(body);
+                    turns.end();
+                    let body = Full::new(Bytes::from("unread\n")).map_err(never as fn(Infallible) -> io::Error);
+                    return Ok(Response::builder().header("connection", "close").body(body).unwrap());
+                }
                 let length = request.into_body().collect().await.unwrap().to_bytes().len();
                 // As an application: hyper looks for the next request meanwhile.
                 sleep(Duration::from_millis(1)).await;
                 turns.end();
                 let body = Full::new(Bytes::from(format!("{path} {length}\n")));
-                Ok::<_, Infallible>(Response::new(body.map_err(io::Error::other)))
+                Ok::<_, Infallible>(Response::new(body.map_err(never as fn(Infallible) -> io::Error)))
             }
         });
         let options = Options { keep_alive: true, head: 16 * 1024, headers: 100 };
@@ -259,6 +279,29 @@ mod tests {
             }
             drop(served.client);
             await_end(&mut served.task).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_nobody_read_is_never_a_request() {
+        for budget in [0, u64::MAX] {
+            for headers in [0, 7000] {
+                let mut served = serve_within(Budget::new(budget));
+                let padding = "p".repeat(headers);
+                let head =
+                    format!("POST /unread HTTP/1.1\r\nHost: a\r\nP: {padding}\r\nTransfer-Encoding: chunked\r\n\r\n");
+                let smuggled = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
+                let chunk = format!("{:x}\r\n{smuggled}\r\n", smuggled.len());
+                let (first, second) = head.split_at(head.len() - 10);
+                served.client.write_all(first.as_bytes()).await.unwrap();
+                sleep(Duration::from_millis(1)).await;
+                let body = format!("{second}{}0\r\n\r\n", chunk.repeat(100));
+                served.client.write_all(body.as_bytes()).await.unwrap();
+                let mut answer = String::new();
+                served.client.read_to_string(&mut answer).await.unwrap();
+                assert!(answer.ends_with("unread\n") && !answer.contains("smuggled"), "{answer}");
+                await_end(&mut served.task).await;
+            }
         }
     }
 

@@ -230,7 +230,7 @@ impl<S: AsFd> Stream<S> {
         };
         ready!(self.read_timer.wait(cx, since + limit));
         if may_rest {
-            self.turns.set_resting(true);
+            self.rest(cx);
             return Poll::Pending;
         }
         if in_head {
@@ -302,8 +302,10 @@ impl<S: AsFd + AsyncWrite + Unpin> Stream<S> {
             if self.turns.is_held_back() {
                 self.hand_out_by_pace();
                 cx.waker().wake_by_ref();
+            } else if self.turns.is_all_written() {
+                self.ahead = None;
             }
-            self.rest_if_crowded();
+            self.rest_if_crowded(cx);
             return Poll::Ready(written);
         }
         let since = *self.blocked_since.get_or_insert_with(|| {

@@ -30,6 +30,8 @@ pub struct Turns {
     blocked: AtomicBool,
     /// Bytes of bodies that were handed out and, as far as is known, not written yet.
     out: AtomicU64,
+    /// In how many pieces, since the last time that there were none.
+    pieces: AtomicU64,
     /// How many that may be.
     most_out: AtomicU64,
     /// A body was asked for more and held it back.
@@ -54,6 +56,8 @@ pub struct Turns {
 const MOST_OUT: u64 = 64 * 1024;
 /// The same where the client takes them at once.
 const MOST_OUT_AT_ONCE: u64 = 256 * 1024;
+/// Pieces of it that may: with as many hyper asks for nothing, whatever they hold.
+const MOST_PIECES: u64 = 15;
 /// By how much that is more.
 pub const MOST_AHEAD: u64 = MOST_OUT_AT_ONCE - MOST_OUT;
 /// More requests than a connection can have.
@@ -70,6 +74,7 @@ impl Default for Turns {
             reading: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
             out: AtomicU64::new(0),
+            pieces: AtomicU64::new(0),
             most_out: AtomicU64::new(MOST_OUT),
             held_back: AtomicBool::new(false),
             leave_at: AtomicU64::new(NEVER),
@@ -87,11 +92,13 @@ impl Turns {
     /// The stream passed on `heads` more.
     pub fn come(&self, heads: u64) {
         self.came.fetch_add(heads, Ordering::Relaxed);
+        self.set_resting(false);
     }
 
     /// The stream refused the next head and passed on one in its place.
     pub fn refuse(&self, fault: Fault) {
         let turn = self.came.fetch_add(1, Ordering::Relaxed);
+        self.set_resting(false);
         self.refused.get_or_init(|| (turn, fault));
     }
 
@@ -155,11 +162,16 @@ impl Turns {
     /// `bytes` of a body are on their way to the stream.
     pub fn hand_out(&self, bytes: usize) {
         self.out.store(self.out.load(Ordering::Relaxed) + bytes as u64, Ordering::Relaxed);
+        self.pieces.store(self.pieces.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
     /// The stream has written `bytes`, heads included.
     pub fn wrote(&self, bytes: usize) {
-        self.out.store(self.out.load(Ordering::Relaxed).saturating_sub(bytes as u64), Ordering::Relaxed);
+        let out = self.out.load(Ordering::Relaxed).saturating_sub(bytes as u64);
+        self.out.store(out, Ordering::Relaxed);
+        if out == 0 {
+            self.pieces.store(0, Ordering::Relaxed);
+        }
     }
 
     /// The client has taken what was written before, or not: whether more may be out. Twice as much each time, so that one
@@ -174,9 +186,16 @@ impl Turns {
     /// connection's task, see [`Turns::is_held_back`].
     pub fn hold_back(&self) -> bool {
         let enough = self.blocked.load(Ordering::Relaxed)
-            || self.out.load(Ordering::Relaxed) >= self.most_out.load(Ordering::Relaxed);
+            || self.out.load(Ordering::Relaxed) >= self.most_out.load(Ordering::Relaxed)
+            || self.pieces.load(Ordering::Relaxed) >= MOST_PIECES;
         self.held_back.store(enough, Ordering::Relaxed);
         enough
+    }
+
+    /// No byte of a body is on its way.
+    #[must_use]
+    pub fn is_all_written(&self) -> bool {
+        self.out.load(Ordering::Relaxed) == 0
     }
 
     /// A body waits to be asked again.
@@ -261,8 +280,8 @@ mod tests {
         let room = || {
             let mut out = 0;
             while !turns.hold_back() {
-                turns.hand_out(16 * 1024);
-                out += 16;
+                turns.hand_out(32 * 1024);
+                out += 32;
             }
             turns.wrote(out * 1024);
             out
@@ -275,6 +294,21 @@ mod tests {
         assert_eq!((seen, room()), (vec![64, 128, 256, 256, 64], 128));
         turns.set_blocked(true);
         assert!(turns.hold_back());
+    }
+
+    #[test]
+    fn pieces_that_are_out_are_few() {
+        let turns = Turns::default();
+        let mut pieces = 0;
+        while !turns.hold_back() {
+            turns.hand_out(100);
+            pieces += 1;
+        }
+        assert_eq!(pieces, MOST_PIECES);
+        turns.wrote(1499);
+        assert!(turns.hold_back());
+        turns.wrote(1);
+        assert!(!turns.hold_back() && turns.is_all_written());
     }
 
     #[test]

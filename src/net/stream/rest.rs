@@ -46,11 +46,24 @@ impl<S: AsFd> Stream<S> {
 
     /// After a write, which may have been the last of all that was asked for: hyper need not look for the next request then,
     /// as it has before.
-    pub(super) fn rest_if_crowded(&self) {
+    pub(super) fn rest_if_crowded(&self, cx: &mut Context<'_>) {
         let is_crowded = self.budget.as_ref().is_some_and(Budget::is_crowded);
         if is_crowded && self.end == End::Open && self.framer.is_in_head() && self.turns.idle_since().is_some() {
-            self.turns.set_resting(true);
+            self.rest(cx);
         }
+    }
+
+    /// Has `conn` take hyper away when that has been polled once more: it may still have to do with what is left of a body that
+    /// nobody has read, and wakes the task for that.
+    pub(super) fn rest(&self, cx: &mut Context<'_>) {
+        self.turns.set_resting(true);
+        cx.waker().wake_by_ref();
+    }
+
+    /// Nothing that came is left here or is to come: a new hyper would begin with a request.
+    #[must_use]
+    pub fn may_rest(&self) -> bool {
+        self.end == End::Open && self.framer.is_in_head() && self.passed.is_empty() && self.held.is_empty()
     }
 }
 
