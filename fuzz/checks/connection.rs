@@ -33,7 +33,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub enum Seen {
     /// A request with the whole of its body.
     Whole(Box<Parts>, Bytes),
-    /// A request whose body did not end as it should.
+    /// A request whose body did not end as it should, or that nobody read.
     Broken(Box<Parts>),
     /// The stand-in for what the stream refused, with the reason.
     Refused(&'static str),
@@ -49,15 +49,23 @@ pub struct Outcome {
 /// The name of a header that numbers the service's answers.
 pub const ANSWER: &str = "x-answer";
 
+/// What the service does with the body of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bodies {
+    Read,
+    /// It is dropped after its first bytes, as one that is too large.
+    Left,
+}
+
 /// Serves `pieces`, then the client's end.
-pub fn serve(pieces: &[&[u8]], limits: HeadLimits) -> Outcome {
+pub fn serve(pieces: &[&[u8]], limits: HeadLimits, bodies: Bodies) -> Outcome {
     let socket = Socket::new(pieces);
     let turns = Arc::new(Turns::default());
     let timeouts = Timeouts { header: None, keep_alive: None, write: None };
     // With a budget of none the connection rests between any two requests.
     let budget = Budget::new(if pieces.len().is_multiple_of(2) { 0 } else { u64::MAX });
     let stream = Stream::new(socket.clone(), limits, timeouts, Arc::clone(&turns)).within(budget);
-    let service = Recorder { turns: Arc::clone(&turns), seen: Arc::default() };
+    let service = Recorder { turns: Arc::clone(&turns), seen: Arc::default(), bodies };
     let options =
         Options { keep_alive: true, head: limits.request_line + limits.headers + limits.header, headers: limits.count };
     let permit = Permits::new(1).try_take().unwrap();
@@ -97,11 +105,12 @@ fn rest(mut future: Pin<&mut impl Future<Output = ()>>) -> Poll<()> {
     Poll::Pending
 }
 
-/// Answers every request when its body has come.
+/// Answers every request when its body has come, or has begun to.
 #[derive(Clone)]
 struct Recorder {
     turns: Arc<Turns>,
     seen: Arc<Mutex<Vec<Seen>>>,
+    bodies: Bodies,
 }
 
 impl tower::Service<Request<Incoming>> for Recorder {
@@ -114,12 +123,17 @@ impl tower::Service<Request<Incoming>> for Recorder {
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let Self { turns, seen } = self.clone();
+        let Self { turns, seen, bodies } = self.clone();
         let refused = turns.begin();
         Box::pin(async move {
-            let (head, body) = request.into_parts();
+            let (head, mut body) = request.into_parts();
             let (sight, status) = match refused {
                 Some(fault) => (Seen::Refused(fault.reason), fault.status.as_u16()),
+                None if bodies == Bodies::Left => {
+                    drop(body.frame().await);
+                    drop(body);
+                    (Seen::Broken(Box::new(head)), 413)
+                }
                 None => match body.collect().await {
                     // As the stack does (RFC 9110 §9.3.6); a 200 would make a tunnel of it.
                     Ok(body) if head.method == http::Method::CONNECT => {

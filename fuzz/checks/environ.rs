@@ -14,7 +14,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
 use super::choices::Choices;
-use super::connection::{self, Seen};
+use super::connection::{self, Bodies, Seen};
 use super::framing::{self, Message};
 use super::guard::{USUAL, shown};
 use super::streams;
@@ -25,7 +25,7 @@ const ROOT_PATH: &str = "/app";
 pub fn environ(data: &[u8]) {
     let stream = streams::stream(data);
     let reading = framing::read(&stream, &USUAL);
-    let outcome = connection::serve(&Choices::of(data).cut(&stream), USUAL);
+    let outcome = connection::serve(&Choices::of(data).cut(&stream), USUAL, Bodies::Read);
     Python::initialize();
     Python::attach(|py| {
         for (seen, message) in outcome.seen.into_iter().zip(&reading.messages) {

@@ -6,7 +6,7 @@ use http::{Method, Uri, Version};
 use monopod::net::guard::{Framer, HeadLimits, Refused};
 
 use super::choices::Choices;
-use super::connection::{self, ANSWER, Seen};
+use super::connection::{self, ANSWER, Bodies, Seen};
 use super::framing::{self, Message, Reading};
 use super::streams;
 
@@ -36,6 +36,7 @@ pub fn guard(data: &[u8]) {
             assert_eq!(found, (reading.messages.len(), refused), "in {count} pieces; {:?}", shown(&stream));
         }
         behind_hyper(&choices.cut(&stream), limits, &reading, &stream);
+        without_their_bodies(&choices.cut(&stream), limits, &reading, &stream);
     }
 }
 
@@ -97,7 +98,7 @@ fn same_refusal(refused: Option<Refused>, reading: &Reading, stream: &[u8]) {
 
 /// The service sees the reference's messages and the stand-in, in order, and nothing else.
 fn behind_hyper(pieces: &[&[u8]], limits: HeadLimits, reading: &Reading, stream: &[u8]) {
-    let outcome = connection::serve(pieces, limits);
+    let outcome = connection::serve(pieces, limits, Bodies::Read);
     let mut seen = outcome.seen.iter();
     let mut goes_on = Persists::Yes;
     for message in &reading.messages {
@@ -131,6 +132,26 @@ fn behind_hyper(pieces: &[&[u8]], limits: HeadLimits, reading: &Reading, stream:
     }
     assert!(seen.next().is_none(), "something runs after a refusal; {:?}", shown(stream));
     answered_in_order(&outcome.written, outcome.seen.len(), stream);
+}
+
+/// Where the service leaves bodies, no byte of one begins a request: it sees the reference's heads in order, as far as the
+/// connection goes on, perhaps the stand-in, and nothing else.
+fn without_their_bodies(pieces: &[&[u8]], limits: HeadLimits, reading: &Reading, stream: &[u8]) {
+    let outcome = connection::serve(pieces, limits, Bodies::Left);
+    let mut heads = reading.messages.iter();
+    let mut is_over = false;
+    for found in &outcome.seen {
+        assert!(!is_over, "seen {found:?} after a refusal; {:?}", shown(stream));
+        match found {
+            Seen::Whole(parts, _) | Seen::Broken(parts) => {
+                let Some(message) = heads.next() else {
+                    panic!("seen {found:?}, which is no head; {:?}", shown(stream))
+                };
+                assert_eq!((parts.method.clone(), parts.uri.clone()), known_to_hyper(message), "{:?}", shown(stream));
+            }
+            Seen::Refused(_) => is_over = true,
+        }
+    }
 }
 
 /// Method and target as the http crate has them: nothing passes that hyper would have to answer by itself.
