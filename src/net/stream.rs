@@ -76,6 +76,8 @@ pub struct Stream<S: AsFd> {
     resting: bool,
     /// Of bodies, which give up a part for what hyper holds.
     budget: Option<Budget>,
+    /// It was found not to keep up, and the kernel's part was looked at.
+    is_paced: bool,
     /// What it is handed beyond what any client is, while it keeps up.
     ahead: Option<SetAside>,
 }
@@ -110,6 +112,7 @@ impl<S: AsFd> Stream<S> {
             linger: None,
             resting: true,
             budget: None,
+            is_paced: false,
             ahead: None,
         }
     }

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 
 from gate import Gate
-from server import Server
+from samples import scrape
+from server import Server, Starter, await_true
 
 BODY = b"a body of a very slow client"
 
@@ -69,3 +71,15 @@ def test_many_slow_clients(single: Server, gate: Gate) -> None:
     for slow in downloads:
         assert len(slow.answer().body) == 3 << 20
         slow.sock.close()
+
+
+def test_a_window_of_next_to_nothing(start: Starter) -> None:
+    """The kernel would cut all of it into tiny segments at once, 50 ms a megabyte on the one IO thread: it is given little."""
+    server = start("edge:application", "--admin-bind", "127.0.0.1:0", "--threads", "1")
+    with server.connect(receive_buffer=1) as slow:
+        slow.request("/listed?kib=1024")
+        head = slow.head()
+        await_true(lambda: scrape(server).get("monopod_spooled_bytes_total") > 700 << 10, "it waits on our disk")
+        assert server.ask("/hello").status == 200
+        slow.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        assert slow.body(head) == (b"".join(bytes([n]) * (1 << 16) for n in range(16)), True)
