@@ -22,9 +22,9 @@ use super::permits::Permit;
 use super::stream::{More, Stream};
 use crate::stack::turns::Turns;
 
-/// Bytes in one direction below which hyper asks for more, at least: more than of a body is ever out (`turns`), two portions of a file (`parking`), so that one is
-/// asked, and told that its client takes nothing. It holds the largest head that the guard lets pass. Of what comes in, `stream`
-/// gives it less.
+/// Bytes in one direction below which hyper asks for more, at least: more than of a body is ever out (`turns`), two portions
+/// of a file (`parking`), so that a body is always asked, and told that its client takes nothing. It holds the largest head that the
+/// guard lets pass. Of what comes in, `stream` gives it less.
 const BUFFERED: usize = 576 * 1024;
 
 /// What of hyper's behaviour the settings decide.
