@@ -1,5 +1,6 @@
 //! One HTTP/1 connection: hyper between a stream and the stack.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::poll_fn;
@@ -14,7 +15,6 @@ use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tower::Service;
 
@@ -52,9 +52,27 @@ impl Options {
     }
 }
 
+/// A service that is always ready, as hyper calls it. hyper-util's adapter would make a clone of all layers for each
+/// request and move the request twice more; one of hyper's connections calls from one place at a time.
+struct AlwaysReady<T>(RefCell<T>);
+
+impl<T, R> hyper::service::Service<R> for AlwaysReady<T>
+where
+    T: Service<R>,
+{
+    type Response = T::Response;
+    type Error = T::Error;
+    type Future = T::Future;
+
+    fn call(&self, request: R) -> T::Future {
+        self.0.borrow_mut().call(request)
+    }
+}
+
 /// Serves requests on `stream` until either side closes it, it is cut off, or a drain asks and the request in flight is done.
 /// `permit` is held until then, and may ask too, while the connection of `turns` is idle. A connection on which nothing
-/// has come yet, or nothing comes any more, has no hyper: that would hold buffers of both directions.
+/// has come yet, or nothing comes any more, has no hyper: that would hold buffers of both directions. `service` is always
+/// ready: it is never asked.
 pub fn serve<S, T, B>(
     mut stream: Stream<S>,
     options: Options,
@@ -64,7 +82,7 @@ pub fn serve<S, T, B>(
 ) -> impl Future<Output = ()>
 where
     S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
-    T: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    T: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
     T::Future: Send,
     B: Body<Error = io::Error> + Send + 'static,
     B::Data: Send,
@@ -72,7 +90,7 @@ where
     permit.register(Arc::clone(&turns));
     async move {
         permit.wake_here().await;
-        let mut service = TowerToHyperService::new(service);
+        let mut service = AlwaysReady(RefCell::new(service));
         loop {
             let more =
                 poll_fn(|cx| if turns.is_cut_off() { Poll::Ready(Ok(More::Nothing)) } else { stream.poll_more(cx) });
@@ -100,12 +118,12 @@ where
 
 /// Runs hyper until the connection has ended (`None`) or rests.
 async fn until_rest<S, T, B>(
-    mut conn: Box<http1::Connection<TokioIo<S>, TowerToHyperService<T>>>,
+    mut conn: Box<http1::Connection<TokioIo<S>, AlwaysReady<T>>>,
     turns: &Turns,
-) -> Option<http1::Parts<TokioIo<S>, TowerToHyperService<T>>>
+) -> Option<http1::Parts<TokioIo<S>, AlwaysReady<T>>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    T: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    T: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
     T::Future: Send,
     B: Body<Error = io::Error> + Send + 'static,
     B::Data: Send,

@@ -51,7 +51,7 @@ pub struct Front {
     pub request_ids: RequestIds,
 }
 
-/// The stack for one connection, whose stream shares `turns`.
+/// The stack for one connection, whose stream shares `turns`. Every layer is always ready.
 pub fn stack(
     front: &Arc<Front>,
     client: &Arc<Client>,

@@ -98,7 +98,7 @@ impl Service<Request<Incoming>> for Route {
     fn call(&mut self, request: Request<Incoming>) -> RouteFuture {
         let front = &self.front;
         if let Some(health) = front.health.as_ref().filter(|health| health.path == request.uri().path()) {
-            return RouteFuture::Answered { response: Some(health.answer(request.method())) };
+            return RouteFuture::answered(health.answer(request.method()));
         }
         let path = below_root(request.uri().path(), &front.root_path);
         if let Some(media) = front.static_files.media(path) {
@@ -121,7 +121,7 @@ impl Service<Request<Incoming>> for Route {
             let query = request.uri().query();
             if let Some(response) = front.static_files.respond(request.method(), path, query, request.headers()) {
                 count(front, &response);
-                return RouteFuture::Answered { response: Some(response.map(FrontBody::Static)) };
+                return RouteFuture::answered(response.map(FrontBody::Static));
             }
         }
         let spa = front.static_files.spa(request.method(), request.headers()).map(Box::new);
@@ -130,7 +130,7 @@ impl Service<Request<Incoming>> for Route {
         if request.body().is_end_stream() {
             return match front.app.submit(request.into_parts().0, client, id.clone()) {
                 Ok(answer) => RouteFuture::Queued { answer, spa, id },
-                Err(fault) => RouteFuture::Answered { response: Some(refusal(fault, id)) },
+                Err(fault) => RouteFuture::answered(refusal(fault, id)),
             };
         }
         // Boxed, or every request without a body would carry room for it through the stack.
@@ -174,7 +174,8 @@ pin_project! {
     /// See [`Route`].
     #[project = Projected]
     pub enum RouteFuture {
-        Answered { response: Option<Response<FrontBody>> },
+        // Boxed, or a request for the application would carry room for it through the stack.
+        Answered { response: Option<Box<Response<FrontBody>>> },
         Queued {
             #[pin]
             answer: Answer,
@@ -187,6 +188,12 @@ pin_project! {
     }
 }
 
+impl RouteFuture {
+    fn answered(response: Response<FrontBody>) -> Self {
+        Self::Answered { response: Some(Box::new(response)) }
+    }
+}
+
 impl Future for RouteFuture {
     type Output = Result<Response<FrontBody>, Infallible>;
 
@@ -194,7 +201,7 @@ impl Future for RouteFuture {
         let (answer, id) = match self.project() {
             // A future is not polled again once it was ready.
             Projected::Answered { response } => {
-                return response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)));
+                return response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(*response)));
             }
             Projected::Queued { answer, spa, id } => match (ready!(answer.poll(cx)), spa.take()) {
                 (Ok(response), Some(page)) if response.status() == StatusCode::NOT_FOUND => {
