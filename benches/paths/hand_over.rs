@@ -13,11 +13,11 @@ use monopod::exchange::{Client, Job, Replies, Reply, ReplyBody, RequestHead, Req
 
 use crate::Part;
 
-fn job(replies: &Replies, client: &Arc<Client>) -> (Job, Waiting) {
+fn job(replies: &Replies, client: &Arc<Client>) -> (Box<Job>, Waiting) {
     let (reply, waiting) = replies.handle();
     let (parts, ()) = Request::get("/").body(()).unwrap().into_parts();
     let head = RequestHead { parts, client: Arc::clone(client), id: RequestId::default() };
-    (Job { head, body: Spooled::Empty, reply, queued: Instant::now() }, waiting)
+    (Box::new(Job { head, body: Spooled::Empty, reply, queued: Instant::now() }), waiting)
 }
 
 fn reply() -> Reply {

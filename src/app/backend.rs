@@ -50,12 +50,11 @@ impl Backend {
     ///
     /// # Errors
     /// The job itself when the queue is full.
-    #[allow(clippy::result_large_err)] // as Queue::push
-    pub fn submit(&self, job: Job) -> Result<InFlight, Job> {
+    pub fn submit(&self, job: Box<Job>) -> Result<InFlight, Box<Job>> {
         self.queue.push(job)?;
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.crew.job_arrived();
-        if self.drowsy.swap(false, Ordering::Relaxed) {
+        if self.drowsy.load(Ordering::Relaxed) && self.drowsy.swap(false, Ordering::Relaxed) {
             self.work.notify_one();
         }
         Ok(InFlight(Arc::clone(&self.in_flight)))

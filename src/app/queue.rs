@@ -31,9 +31,9 @@ const SWEEP_FROM: usize = 64;
 
 #[derive(Default)]
 struct Jobs {
-    waiting: VecDeque<Job>,
+    waiting: VecDeque<Box<Job>>,
     /// Those whose bodies lie in files.
-    uploads: VecDeque<Job>,
+    uploads: VecDeque<Box<Job>>,
     /// As many of those are looked through for clients that have left.
     sweep_at: usize,
     /// The next one to be taken is an upload, where there are both.
@@ -69,10 +69,10 @@ impl Queue {
         self.jobs.lock().full_since.map(|since| since.elapsed())
     }
 
-    /// Sets down how many wait.
-    fn count(&self, jobs: &mut Jobs) {
+    /// Sets down how many wait. `SeqCst` where one was added, which a thread that goes to rest must see.
+    fn count(&self, jobs: &mut Jobs, order: Ordering) {
         let waiting = jobs.waiting.len();
-        self.waiting.store(waiting + jobs.uploads.len(), Ordering::SeqCst);
+        self.waiting.store(waiting + jobs.uploads.len(), order);
         jobs.sweep_at = jobs.sweep_at.min(2 * jobs.uploads.len());
         if waiting >= self.capacity {
             jobs.full_since.get_or_insert_with(Instant::now);
@@ -85,20 +85,18 @@ impl Queue {
     ///
     /// # Errors
     /// The job itself when the queue is full and its body is in memory.
-    // The large error is the job that the caller answers itself; boxing it would allocate for every refusal.
-    #[allow(clippy::result_large_err)]
-    pub fn push(&self, job: Job) -> Result<(), Job> {
+    pub fn push(&self, job: Box<Job>) -> Result<(), Box<Job>> {
         let mut jobs = self.jobs.lock();
         // Dropped after the lock: a job may hold a temp file.
         let mut left = VecDeque::new();
         if job.body.is_in_file() {
             if jobs.uploads.len() >= jobs.sweep_at.max(SWEEP_FROM) {
                 let all = std::mem::take(&mut jobs.uploads);
-                (left, jobs.uploads) = all.into_iter().partition(|job: &Job| job.reply.is_abandoned());
+                (left, jobs.uploads) = all.into_iter().partition(|job| job.reply.is_abandoned());
                 jobs.sweep_at = 2 * jobs.uploads.len();
             }
             jobs.uploads.push_back(job);
-            self.count(&mut jobs);
+            self.count(&mut jobs, Ordering::SeqCst);
             drop(jobs);
             let_go(left);
             return Ok(());
@@ -106,13 +104,13 @@ impl Queue {
         if jobs.waiting.len() >= self.capacity {
             // Those whose client has left must not keep out one that waits.
             let all = std::mem::take(&mut jobs.waiting);
-            (left, jobs.waiting) = all.into_iter().partition(|job: &Job| job.reply.is_abandoned());
+            (left, jobs.waiting) = all.into_iter().partition(|job| job.reply.is_abandoned());
             if jobs.waiting.len() >= self.capacity {
                 return Err(job);
             }
         }
         jobs.waiting.push_back(job);
-        self.count(&mut jobs);
+        self.count(&mut jobs, Ordering::SeqCst);
         drop(jobs);
         let_go(left);
         Ok(())
@@ -133,7 +131,7 @@ impl Queue {
         let mut jobs = self.jobs.lock();
         let mut waiting = std::mem::take(&mut jobs.waiting);
         waiting.append(&mut jobs.uploads);
-        self.count(&mut jobs);
+        self.count(&mut jobs, Ordering::Release);
         drop(jobs);
         let count = waiting.len();
         for job in waiting {
@@ -142,14 +140,14 @@ impl Queue {
         count
     }
 
-    fn pop_late(&self) -> Option<(Duration, Job)> {
+    fn pop_late(&self) -> Option<(Duration, Box<Job>)> {
         let mut jobs = self.jobs.lock();
         let waited = jobs.oldest()?.elapsed();
         if waited <= self.timeout {
             return None;
         }
         let job = jobs.older_line().pop_front()?;
-        self.count(&mut jobs);
+        self.count(&mut jobs, Ordering::Release);
         Some((waited, job))
     }
 }
@@ -169,7 +167,7 @@ fn let_go<T: Send + 'static>(left: impl IntoIterator<Item = T, IntoIter: Send + 
 
 impl Jobs {
     /// Whose turn it is: both lines alternate, so that neither keeps the other waiting for all of its own.
-    fn next_line(&mut self) -> &mut VecDeque<Job> {
+    fn next_line(&mut self) -> &mut VecDeque<Box<Job>> {
         if self.uploads.is_empty() {
             return &mut self.waiting;
         }
@@ -181,7 +179,7 @@ impl Jobs {
     }
 
     /// The line whose first job waits for longer.
-    fn older_line(&mut self) -> &mut VecDeque<Job> {
+    fn older_line(&mut self) -> &mut VecDeque<Box<Job>> {
         match (self.waiting.front(), self.uploads.front()) {
             (Some(job), Some(upload)) if upload.queued < job.queued => &mut self.uploads,
             (None, _) => &mut self.uploads,
@@ -197,14 +195,13 @@ impl Jobs {
 }
 
 impl Source for Queue {
-    fn take(&self) -> Option<Job> {
+    fn take(&self) -> Option<Box<Job>> {
         loop {
             if self.is_empty() {
                 return None;
             }
             let mut jobs = self.jobs.lock();
             let now = Instant::now();
-            // Looked at where it lies: it is as large as a request's head, and is moved once.
             let oldest = jobs.next_line().front_mut()?;
             let waited = now.duration_since(oldest.queued);
             let is_abandoned = oldest.reply.is_abandoned();
@@ -216,7 +213,7 @@ impl Source for Queue {
             jobs.taken = Some(now);
             let job = jobs.next_line().pop_front();
             jobs.take_turns();
-            self.count(&mut jobs);
+            self.count(&mut jobs, Ordering::Release);
             drop(jobs);
             if !is_abandoned && waited <= self.timeout {
                 return job;
@@ -251,11 +248,11 @@ mod tests {
         queue.metrics.queue.buckets().iter().sum()
     }
 
-    fn job(replies: &Replies, path: &str) -> (Job, crate::exchange::Waiting) {
+    fn job(replies: &Replies, path: &str) -> (Box<Job>, crate::exchange::Waiting) {
         let (reply, outcome) = replies.handle();
         let (parts, ()) = http::Request::get(path).body(()).unwrap().into_parts();
         let head = RequestHead { parts, client: Arc::new(Client::unix()), id: RequestId::default() };
-        (Job { head, body: Spooled::Empty, reply, queued: Instant::now() }, outcome)
+        (Box::new(Job { head, body: Spooled::Empty, reply, queued: Instant::now() }), outcome)
     }
 
     #[test]
@@ -327,11 +324,11 @@ mod tests {
     }
 
     /// The same with a body in a file.
-    fn upload(replies: &Replies, path: &str) -> (Job, crate::exchange::Waiting) {
+    fn upload(replies: &Replies, path: &str) -> (Box<Job>, crate::exchange::Waiting) {
         let (job, outcome) = job(replies, path);
         let permit = crate::exchange::Budget::new(0).permit();
         let body = Spooled::File { file: tempfile::tempfile().unwrap(), len: 1, permit };
-        (Job { body, ..job }, outcome)
+        (Box::new(Job { body, ..*job }), outcome)
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl App {
         let now = Instant::now();
         let queued = now.checked_sub(waited).unwrap_or(now);
         let (reply, outcome) = self.replies.handle_on(parts.extensions.remove::<Arc<Trail>>());
-        let job = Job { head: RequestHead { parts, client, id }, body, reply, queued };
+        let job = Box::new(Job { head: RequestHead { parts, client, id }, body, reply, queued });
         match self.backend.submit(job) {
             Ok(in_flight) => Ok(Answer { outcome, _in_flight: in_flight }),
             Err(job) => {

@@ -11,7 +11,7 @@ use super::replies::ReplyHandle;
 use super::request_id::RequestId;
 use super::spool::Spooled;
 
-/// A request whose body is complete, and the way back.
+/// A request whose body is complete, and the way back. Boxed on its way: its head is large.
 #[derive(Debug)]
 pub struct Job {
     pub head: RequestHead,
@@ -33,7 +33,7 @@ pub struct RequestHead {
 /// Where the Python host takes its jobs from.
 pub trait Source: Send + Sync {
     /// The next job that is worth running; never blocks.
-    fn take(&self) -> Option<Job>;
+    fn take(&self) -> Option<Box<Job>>;
 
     /// No job waits. May be called with a lock of the crew's held, so it must not call back.
     fn is_empty(&self) -> bool;

@@ -405,7 +405,7 @@ mod tests {
     struct Waiting(AtomicUsize);
 
     impl Source for Waiting {
-        fn take(&self) -> Option<Job> {
+        fn take(&self) -> Option<Box<Job>> {
             None
         }
         fn is_empty(&self) -> bool {

@@ -21,7 +21,7 @@ use crate::semantics::path::in_ascii;
 use crate::sys::{fd, signals, thread};
 
 /// Runs one job on an attached thread. Must answer or drop the job; must not unwind Python errors.
-pub type Run = dyn Fn(Python<'_>, Job) + Send + Sync;
+pub type Run = dyn Fn(Python<'_>, Box<Job>) + Send + Sync;
 
 /// The running threads, and what it takes to start more. Lives on the main thread, or in a program on `monopod-server`.
 pub struct Pool {

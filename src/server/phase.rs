@@ -127,7 +127,8 @@ mod tests {
         let (reply, _waits) = Replies::default().handle();
         let (parts, ()) = http::Request::get("/").body(()).unwrap().into_parts();
         let head = RequestHead { parts, client: Arc::new(Client::unix()), id: RequestId::default() };
-        assert!(queue.push(Job { head, body: Spooled::Empty, reply, queued: Instant::now() }).is_ok());
+        let job = Job { head, body: Spooled::Empty, reply, queued: Instant::now() };
+        assert!(queue.push(Box::new(job)).is_ok());
         assert_eq!((life.ready(), life.live()), (Ok(()), Ok(())));
         hangs.store(true, Ordering::Relaxed);
         assert_eq!((life.ready(), life.live()), (Err("stuck"), Err("stuck")));

@@ -66,12 +66,12 @@ impl Application {
     }
 
     /// Answers `job`, always.
-    pub fn run(&self, py: Python<'_>, mut job: Job) {
+    pub fn run(&self, py: Python<'_>, mut job: Box<Job>) {
         if job.reply.is_abandoned() {
             return;
         }
-        // Not taken apart: the head is large, and stays where it is.
-        let (head, body, reply) = (&mut job.head, job.body, job.reply);
+        // The head is large, and stays where it is.
+        let Job { ref mut head, body, reply, .. } = *job;
         let _current = errors::current(head.id.clone());
         let ticket = Arc::clone(reply.ticket());
         let is_head = head.parts.method == http::Method::HEAD;
