@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
+use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
@@ -109,7 +110,17 @@ pub struct EnvironFactory {
     methods: Vec<(http::Method, Py<PyString>)>,
     http_10: Py<PyString>,
     http_2: Py<PyString>,
+    repeated: Mutex<Repeated>,
     metrics: Arc<Metrics>,
+}
+
+/// Values of the last request that the next one is likely to have too: it came through the same proxy, to the same place.
+#[derive(Default)]
+struct Repeated {
+    remote_addr: Option<Py<PyString>>,
+    server_name: Option<Py<PyString>>,
+    server_port: Option<Py<PyString>>,
+    host: Option<Py<PyString>>,
 }
 
 struct Keys {
@@ -194,6 +205,7 @@ impl EnvironFactory {
             methods: methods.into_iter().map(|method| (method.clone(), key(method.as_str()))).collect(),
             http_10: key("HTTP/1.0"),
             http_2: key("HTTP/2.0"),
+            repeated: Mutex::default(),
             metrics,
         })
     }
@@ -227,10 +239,14 @@ impl EnvironFactory {
             _ => {}
         }
         let client = &head.client;
-        environ.set_item(&keys.remote_addr, latin1(py, client.remote_addr.as_bytes())?)?;
+        {
+            let mut repeated = self.repeated.lock();
+            let Repeated { remote_addr, server_name, server_port, .. } = &mut *repeated;
+            environ.set_item(&keys.remote_addr, again(py, remote_addr, client.remote_addr.as_bytes())?)?;
+            environ.set_item(&keys.server_name, again(py, server_name, client.server_name.as_bytes())?)?;
+            environ.set_item(&keys.server_port, again(py, server_port, client.server_port.as_bytes())?)?;
+        }
         environ.set_item(&keys.remote_port, latin1(py, client.remote_port.as_bytes())?)?;
-        environ.set_item(&keys.server_name, latin1(py, client.server_name.as_bytes())?)?;
-        environ.set_item(&keys.server_port, latin1(py, client.server_port.as_bytes())?)?;
         if client.https {
             environ.set_item(&keys.url_scheme, &keys.https)?;
         }
@@ -261,15 +277,18 @@ impl EnvironFactory {
         if let Some(script_name) = client.script_name(&self.root_path, path.len() < uri.path().len()) {
             environ.set_item(&keys.script_name, script_name)?;
         }
-        environ.set_item(&keys.path_info, latin1(py, &path_info(uri.path(), &self.root_path))?)?;
+        let path_info = path_info(uri.path(), &self.root_path);
+        let path = latin1(py, &path_info)?;
         if let Some(query) = uri.query() {
             environ.set_item(&keys.query_string, latin1(py, query.as_bytes())?)?;
         }
         // As the client sent it: an absolute target stays absolute (its scheme in small letters, an empty path as `/`).
         let raw = match uri.path_and_query() {
+            Some(target) if uri.scheme().is_none() && target.as_str().as_bytes() == &*path_info => path.clone(),
             Some(target) if uri.scheme().is_none() => latin1(py, target.as_str().as_bytes())?,
             _ => latin1(py, uri.to_string().as_bytes())?,
         };
+        environ.set_item(&keys.path_info, path)?;
         environ.set_item(&keys.raw_uri, &raw)?;
         environ.set_item(&keys.request_uri, &raw)
     }
@@ -283,7 +302,12 @@ impl EnvironFactory {
     ) -> PyResult<()> {
         if headers.keys_len() == headers.len() {
             for (name, value) in headers {
-                self.set_header(py, environ, name, || latin1(py, value.as_bytes()))?;
+                if *name == header::HOST {
+                    let host = &mut self.repeated.lock().host;
+                    environ.set_item(&self.keys.host, again(py, host, value.as_bytes())?)?;
+                } else {
+                    self.set_header(py, environ, name, || latin1(py, value.as_bytes()))?;
+                }
             }
         } else {
             for name in headers.keys() {
@@ -324,6 +348,19 @@ impl EnvironFactory {
         self.metrics.dropped_header(kind);
         Ok(())
     }
+}
+
+/// The string of `bytes`: the `last` one, if it is the same, or made, and then that is the last.
+fn again<'py>(py: Python<'py>, last: &mut Option<Py<PyString>>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
+    if let Some(last) = &*last
+        && last.bind(py).to_str()?.as_bytes() == bytes
+    {
+        return Ok(last.bind(py).clone());
+    }
+    let made = latin1(py, bytes)?;
+    // What is not ASCII would be kept in two encodings, to be compared.
+    *last = bytes.is_ascii().then(|| made.clone().unbind());
+    Ok(made)
 }
 
 /// `X-Request-Id` → `HTTP_X_REQUEST_ID` (RFC 3875 §4.1.18).
