@@ -62,8 +62,11 @@ pub struct Replies {
 #[derive(Debug, Default)]
 struct Shared {
     outbox: Mutex<Outbox>,
-    /// Replies put in since the last flush; lets `flush` skip the lock.
+    /// Replies put in since the last flush; lets `flush` skip the lock. Written with the lock held, but for the flush's own
+    /// zero: one that is overwritten makes the next flush come sooner.
     unflushed: AtomicUsize,
+    /// The batch is full, or its oldest reply had waited long enough when the last came.
+    due: AtomicBool,
     ready: Notify,
     /// So many streams are being sent that none may begin.
     no_streams: AtomicBool,
@@ -74,8 +77,8 @@ struct Shared {
 struct Outbox {
     /// Tickets whose outcome has been put down.
     letters: Vec<Arc<Ticket>>,
-    /// When the first and the last of them were put in.
-    span: Option<(Instant, Instant)>,
+    /// When the first of them was put in.
+    first: Option<Instant>,
 }
 
 impl Replies {
@@ -107,6 +110,7 @@ impl Replies {
     /// Wakes the front for what the outbox holds; whether it holds anything new.
     #[allow(clippy::must_use_candidate)] // most callers only want it done
     pub fn flush(&self) -> bool {
+        self.shared.due.store(false, Ordering::Relaxed);
         let new = self.shared.unflushed.swap(0, Ordering::AcqRel) > 0;
         if new {
             self.shared.ready.notify_one();
@@ -116,13 +120,7 @@ impl Replies {
 
     /// Flushes when the batch is full or its oldest reply had waited long enough when the last came; for who has just put one in.
     pub fn flush_if_due(&self) {
-        let unflushed = self.shared.unflushed.load(Ordering::Relaxed);
-        if unflushed == 0 {
-            return;
-        }
-        let due = unflushed >= FLUSH_COUNT
-            || self.shared.outbox.lock().span.is_none_or(|(first, last)| last.duration_since(first) >= FLUSH_AFTER);
-        if due {
+        if self.shared.due.load(Ordering::Relaxed) {
             self.flush();
         }
     }
@@ -134,7 +132,7 @@ impl Replies {
             {
                 let mut outbox = self.shared.outbox.lock();
                 std::mem::swap(&mut outbox.letters, &mut letters);
-                outbox.span = None;
+                outbox.first = None;
             }
             if letters.is_empty() {
                 self.shared.ready.notified().await;
@@ -154,13 +152,20 @@ impl Replies {
             ticket.took(took);
         }
         ticket.lay(outcome);
-        {
-            let mut outbox = self.shared.outbox.lock();
-            outbox.span.get_or_insert((now, now)).1 = now;
-            outbox.letters.push(ticket);
+        let mut outbox = self.shared.outbox.lock();
+        outbox.letters.push(ticket);
+        let first = *outbox.first.get_or_insert(now);
+        let unflushed = self.shared.unflushed.load(Ordering::Relaxed) + 1;
+        if is_due(unflushed, now.duration_since(first)) {
+            self.shared.due.store(true, Ordering::Relaxed);
         }
-        self.shared.unflushed.fetch_add(1, Ordering::AcqRel);
+        self.shared.unflushed.store(unflushed, Ordering::Release);
     }
+}
+
+/// Whether so many replies, the last of which came so long after the first, are held back no longer.
+fn is_due(replies: usize, span: Duration) -> bool {
+    replies >= FLUSH_COUNT || span >= FLUSH_AFTER
 }
 
 /// Answers one job, once. Dropped unused, as by a panic in a pool thread, it answers 500.
@@ -293,32 +298,41 @@ mod tests {
         assert!(handle.is_abandoned());
     }
 
+    /// After a reply that was put in when the first one had waited for `since`.
+    fn unflushed_after_one_more(replies: &Replies, since: Duration) -> usize {
+        replies.shared.outbox.lock().first = Instant::now().checked_sub(since);
+        let (handle, _) = replies.handle();
+        handle.send(reply("x"));
+        replies.flush_if_due();
+        replies.shared.unflushed.load(Ordering::Relaxed)
+    }
+
     #[test]
     fn a_full_batch_is_due_and_a_young_one_is_not() {
         let replies = Replies::default();
-        for n in 1..=FLUSH_COUNT {
-            let (handle, _) = replies.handle();
-            handle.send(reply("x"));
-            if n == 1 {
-                // So far apart that they are never due by time.
-                replies.shared.outbox.lock().span = Some((Instant::now() + Duration::from_mins(1), Instant::now()));
+        for round in 0..2 {
+            for n in 1..=FLUSH_COUNT {
+                // In the future, or a slow machine would make them due by time.
+                replies.shared.outbox.lock().first = Some(Instant::now() + Duration::from_mins(1));
+                let (handle, _) = replies.handle();
+                handle.send(reply("x"));
+                replies.flush_if_due();
+                let left = replies.shared.unflushed.load(Ordering::Relaxed);
+                assert_eq!(left, if n == FLUSH_COUNT { 0 } else { n }, "round {round}");
             }
-            replies.flush_if_due();
-            let left = replies.shared.unflushed.load(Ordering::Relaxed);
-            assert_eq!(left, if n == FLUSH_COUNT { 0 } else { n });
         }
     }
 
     #[test]
     fn two_are_due_when_the_second_comes_late() {
-        for (apart, is_due) in [(FLUSH_AFTER, true), (FLUSH_AFTER / 2, false)] {
-            let replies = Replies::default();
-            let (handle, _) = replies.handle();
-            handle.send(reply("x"));
-            let now = Instant::now();
-            replies.shared.outbox.lock().span = Some((now, now + apart));
-            replies.flush_if_due();
-            assert_eq!(replies.shared.unflushed.load(Ordering::Relaxed) == 0, is_due, "{apart:?}");
-        }
+        let replies = Replies::default();
+        let future = Instant::now() + Duration::from_mins(1);
+        replies.shared.outbox.lock().first = Some(future);
+        let (handle, _) = replies.handle();
+        handle.send(reply("x"));
+        replies.flush_if_due();
+        assert_eq!(replies.shared.unflushed.load(Ordering::Relaxed), 1);
+        assert_eq!(unflushed_after_one_more(&replies, FLUSH_AFTER), 0);
+        assert_eq!(unflushed_after_one_more(&replies, FLUSH_AFTER), 0, "the front has not come yet");
     }
 }

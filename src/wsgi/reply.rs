@@ -29,6 +29,9 @@ const IN_ONE_PIECE: usize = 64 * 1024;
 /// Bytes that are worth lending: fewer are copied sooner than a reference to them has come back.
 const WORTH_LENDING: usize = 16 * 1024;
 
+/// A complete body is too large to wait in memory, or memory is short.
+struct NotInOnePiece;
+
 /// Whether more of the application's body is of use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
@@ -142,10 +145,10 @@ impl Response {
         self.declared = head.declared;
         // All of it, in one chunk: nothing to stream.
         let is_whole = head.declared.is_some_and(|declared| declared <= len as u64);
-        if is_whole && let Some(permit) = self.permit(len) {
+        if is_whole && let Ok(permit) = self.permit(len) {
             let body = self.whole(chunk);
             self.sent = body.len() as u64;
-            self.commit(ReplyBody::Full(body, Some(permit)));
+            self.commit(ReplyBody::Full(body, permit));
             return Flow::Continue;
         }
         if !is_whole && self.handle.as_ref().is_some_and(|handle| !handle.may_stream()) {
@@ -168,7 +171,7 @@ impl Response {
                     self.commit_bodiless();
                 } else if total > 0
                     && declared <= total as u64
-                    && let Some(permit) = self.permit(total)
+                    && let Ok(permit) = self.permit(total)
                 {
                     self.declared = Some(declared);
                     let body = match chunks {
@@ -183,7 +186,7 @@ impl Response {
                         }
                     };
                     self.sent = body.len() as u64;
-                    self.commit(ReplyBody::Full(body, Some(permit)));
+                    self.commit(ReplyBody::Full(body, permit));
                 } else if total > 0 {
                     // Large, but all there: no stream, whatever becomes of those.
                     self.declared = Some(declared);
@@ -311,11 +314,13 @@ impl Response {
         }
     }
 
-    /// Whether a complete body of `len` bytes may wait for its client in memory: the budget that it holds then.
-    fn permit(&self, len: usize) -> Option<Permit> {
+    /// The budget that a complete body of `len` bytes holds while it waits for its client in memory, if it holds any.
+    fn permit(&self, len: usize) -> Result<Option<Permit>, NotInOnePiece> {
+        if len <= UNCOUNTED {
+            return Ok(None);
+        }
         let mut permit = self.resources.spool.budget.permit();
-        let fits = len <= UNCOUNTED || (len <= IN_ONE_PIECE && permit.grow(len));
-        fits.then_some(permit)
+        if len <= IN_ONE_PIECE && permit.grow(len) { Ok(Some(permit)) } else { Err(NotInOnePiece) }
     }
 
     /// How many of `len` bytes Content-Length has room for.

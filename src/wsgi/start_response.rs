@@ -138,7 +138,11 @@ fn checked(status: &Bound<'_, PyString>, headers: &Bound<'_, PyList>, may_name_f
             }
             continue;
         }
-        let value = header_value(&name, text)?;
+        let usual = if name == header::CONTENT_TYPE { usual_content_type(text) } else { None };
+        let value = match usual {
+            Some(value) => value,
+            None => header_value(&name, text)?,
+        };
         if is_hop_by_hop(&name) {
             tracing::warn!(
                 header = name.as_str(),
@@ -198,6 +202,21 @@ fn header_value(name: &HeaderName, text: &str) -> PyResult<HeaderValue> {
         latin_1(text).and_then(|bytes| HeaderValue::from_bytes(&bytes).ok())
     };
     checked.ok_or_else(|| bad_value(name))
+}
+
+/// Content types that most responses have, as values that need no memory of their own.
+fn usual_content_type(text: &str) -> Option<HeaderValue> {
+    const USUAL: [&str; 8] = [
+        "text/html; charset=utf-8",
+        "application/json",
+        "text/html",
+        "text/plain",
+        "text/plain; charset=utf-8",
+        "application/json; charset=utf-8",
+        "application/octet-stream",
+        "text/html; charset=UTF-8",
+    ];
+    USUAL.into_iter().find(|usual| *usual == text).map(HeaderValue::from_static)
 }
 
 fn bad_value(name: &HeaderName) -> PyErr {
