@@ -23,6 +23,7 @@ use monopod::exchange::Budget;
 use monopod::net::conn::{self, Options};
 use monopod::net::guard::HeadLimits;
 use monopod::net::permits::Permits;
+use monopod::net::socket;
 use monopod::net::stream::{Stream, Timeouts};
 use monopod::stack::turns::Turns;
 use parking_lot::Mutex;
@@ -208,6 +209,17 @@ impl AsyncRead for Socket {
                 Poll::Pending
             }
         }
+    }
+}
+
+impl socket::Socket for Socket {
+    fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<bool> {
+        let wire = &mut *self.0.lock();
+        if wire.arriving.is_empty() && !wire.has_ended {
+            wire.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(wire.arriving.is_empty())
     }
 }
 

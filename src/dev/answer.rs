@@ -6,7 +6,6 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,7 +17,6 @@ use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -28,6 +26,7 @@ use crate::exchange::Client;
 use crate::net::accept::{self, Backlog, Serve};
 use crate::net::listen::Listener;
 use crate::net::permits::{Permit, Permits};
+use crate::net::socket::Socket;
 use crate::python::failure::Failure;
 use crate::semantics::accept::wants_html;
 use crate::sys::random;
@@ -103,7 +102,7 @@ struct Connections {
 impl Serve for Connections {
     fn serve<S>(&self, stream: S, _: Client, permit: Permit)
     where
-        S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
+        S: Socket,
     {
         let (current, root) = (self.current.clone(), Arc::clone(&self.root));
         let service = service_fn(move |request| answer(request, current.clone(), Arc::clone(&root)));

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::listen::Listener;
 use super::permits::{Permit, Permits};
+use super::socket::Socket;
 use crate::exchange::Client;
 use crate::sys::fd;
 
@@ -29,7 +29,7 @@ pub trait Serve: Clone + Send + 'static {
     /// Serves `client` on `stream` in a task of its own, which keeps `permit`; returns at once.
     fn serve<S>(&self, stream: S, client: Client, permit: Permit)
     where
-        S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static;
+        S: Socket;
 }
 
 /// What becomes of those who wait at a listener when it is closed here.
@@ -101,7 +101,7 @@ pub async fn accept(
 /// Accepts by `next`, which does not wait, until nobody is left, or no permit.
 fn accept_rest<S>(next: impl Fn() -> io::Result<(S, Client)>, permits: &Arc<Permits>, serve: &impl Serve)
 where
-    S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
+    S: Socket,
 {
     // More come all the time; at some point the port has to close.
     for _ in 0..MOST_WAITING {
@@ -122,7 +122,7 @@ async fn accept_all<S>(
     serve: impl Serve,
 ) -> io::Result<()>
 where
-    S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
+    S: Socket,
 {
     let mut trouble = Trouble::default();
     let mut permit = None;
@@ -224,7 +224,7 @@ mod tests {
         impl Serve for Nobody {
             fn serve<S>(&self, _: S, _: Client, _: Permit)
             where
-                S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
+                S: Socket,
             {
                 panic!("nobody comes");
             }
@@ -246,7 +246,7 @@ mod tests {
         impl Serve for Count {
             fn serve<S>(&self, _: S, _: Client, _: Permit)
             where
-                S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
+                S: Socket,
             {
                 self.0.fetch_add(1, Ordering::Relaxed);
             }

@@ -5,7 +5,6 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -15,10 +14,11 @@ use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::AsyncWrite;
 use tower::Service;
 
 use super::permits::Permit;
+use super::socket::Socket;
 use super::stream::{More, Stream};
 use crate::stack::turns::Turns;
 
@@ -44,6 +44,8 @@ impl Options {
         let mut http = http1::Builder::new();
         // pipeline_flush stays off: with it hyper takes the whole body into memory, whatever the client reads.
         http.keep_alive(self.keep_alive && !turns.is_draining()).max_buf_size(self.head.max(BUFFERED));
+        // The stream sees a client leave. hyper would read ahead for that, which takes a buffer anew for every request.
+        http.half_close(true);
         if self.headers > HYPERS_HEADERS {
             // Only then, as hyper allocates for each request once this is set.
             http.max_headers(self.headers);
@@ -81,7 +83,7 @@ pub fn serve<S, T, B>(
     turns: Arc<Turns>,
 ) -> impl Future<Output = ()>
 where
-    S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
+    S: Socket,
     T: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
     T::Future: Send,
     B: Body<Error = io::Error> + Send + 'static,
@@ -118,11 +120,11 @@ where
 
 /// Runs hyper until the connection has ended (`None`) or rests.
 async fn until_rest<S, T, B>(
-    mut conn: Box<http1::Connection<TokioIo<S>, AlwaysReady<T>>>,
+    mut conn: Box<http1::Connection<TokioIo<Stream<S>>, AlwaysReady<T>>>,
     turns: &Turns,
-) -> Option<http1::Parts<TokioIo<S>, AlwaysReady<T>>>
+) -> Option<http1::Parts<TokioIo<Stream<S>>, AlwaysReady<T>>>
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Socket,
     T: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
     T::Future: Send,
     B: Body<Error = io::Error> + Send + 'static,
@@ -221,6 +223,9 @@ mod tests {
                     return Ok(Response::builder().header("connection", "close").body(body).unwrap());
                 }
                 let length = request.into_body().collect().await.unwrap().to_bytes().len();
+                if path == "/long" {
+                    sleep(IDLE).await;
+                }
                 // As an application: hyper looks for the next request meanwhile.
                 sleep(Duration::from_millis(1)).await;
                 turns.end();
@@ -264,6 +269,41 @@ mod tests {
 
     async fn await_end(task: &mut JoinHandle<()>) {
         timeout(A_WHILE, task).await.unwrap().unwrap();
+    }
+
+    /// Not on a paused clock, which would let all that time pass before the kernel's word comes.
+    #[tokio::test]
+    async fn a_client_that_leaves_is_seen_while_its_answer_is_made() {
+        for body in ["", "x"] {
+            for half in [true, false] {
+                let mut served = serve();
+                let long = format!("POST /long HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+                served.client.write_all(long.as_bytes()).await.unwrap();
+                sleep(Duration::from_millis(50)).await;
+                assert!(!served.task.is_finished());
+                if half {
+                    served.client.shutdown().await.unwrap();
+                } else {
+                    drop(served.client);
+                }
+                await_end(&mut served.task).await;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_has_sent_its_next_request_is_still_there() {
+        let mut served = serve();
+        served.client.write_all(b"GET /first HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        // Read or not by then: both ways end here.
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
+        served.client.write_all(b"GET /second HTTP/1.1\r\nHost: a\r\n\r\nGET /third HTTP/1.1\r\n").await.unwrap();
+        served.client.shutdown().await.unwrap();
+        served.answer("/second 0\n").await;
+        drop(served.client);
+        await_end(&mut served.task).await;
     }
 
     #[tokio::test(start_paused = true)]

@@ -11,5 +11,6 @@ mod outgoing;
 pub mod permits;
 pub mod proxy_protocol;
 mod sendfile;
+pub mod socket;
 pub mod stream;
 mod timer;

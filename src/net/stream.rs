@@ -6,6 +6,7 @@
 
 mod pace;
 mod rest;
+mod writing;
 
 use std::io;
 use std::os::fd::AsFd;
@@ -16,12 +17,13 @@ use std::time::Duration;
 
 use bytes::{Buf, BufMut, BytesMut};
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::time::Instant;
 
 use super::guard::{Framer, HeadLimits, Refused};
 use super::linger::Linger;
-use super::outgoing::{Failed, Outgoing};
+use super::outgoing::Outgoing;
+use super::socket::Socket;
 use super::timer::Timer;
 use crate::exchange::Budget;
 use crate::exchange::budget::SetAside;
@@ -80,6 +82,8 @@ pub struct Stream<S: AsFd> {
     is_paced: bool,
     /// What it is handed beyond what any client is, while it keeps up.
     ahead: Option<SetAside>,
+    /// Something that the client sent after the request being answered waits to be read.
+    next_is_here: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +118,7 @@ impl<S: AsFd> Stream<S> {
             budget: None,
             is_paced: false,
             ahead: None,
+            next_is_here: false,
         }
     }
 
@@ -185,6 +190,7 @@ impl<S: AsFd> Stream<S> {
         if heads > 0 {
             self.turns.come(heads);
             self.waiting_since = None;
+            self.next_is_here = false;
         }
     }
 
@@ -256,7 +262,7 @@ fn poll_read_some<S: AsyncRead + Unpin>(
     pin!(socket.read_buf(&mut beginning)).poll(cx).map_ok(drop)
 }
 
-impl<S: AsFd + AsyncRead + Unpin> AsyncRead for Stream<S> {
+impl<S: Socket> AsyncRead for Stream<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         loop {
@@ -288,92 +294,6 @@ impl<S: AsFd + AsyncRead + Unpin> AsyncRead for Stream<S> {
                 return Poll::Ready(Ok(()));
             }
         }
-    }
-}
-
-impl<S: AsFd + AsyncWrite + Unpin> Stream<S> {
-    /// Runs the write timer while the client takes nothing. A body that holds back is asked again when that begins, so
-    /// that it knows, and when something was written.
-    fn timed(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(written) = written {
-            if let Ok(bytes) = &written {
-                self.turns.wrote(*bytes);
-            }
-            if self.blocked_since.take().is_some() {
-                self.turns.set_blocked(false);
-            }
-            if self.turns.is_held_back() {
-                self.hand_out_by_pace();
-                cx.waker().wake_by_ref();
-            } else if self.turns.is_all_written() {
-                self.ahead = None;
-            }
-            self.rest_if_crowded(cx);
-            return Poll::Ready(written);
-        }
-        let since = *self.blocked_since.get_or_insert_with(|| {
-            self.turns.set_blocked(true);
-            if self.turns.is_held_back() {
-                cx.waker().wake_by_ref();
-            }
-            Instant::now()
-        });
-        let Some(limit) = self.timeouts.write else { return Poll::Pending };
-        ready!(self.write_timer.poll(cx, since + limit));
-        self.cut("write-timeout");
-        // What the kernel still holds for this client would outlive a FIN by minutes.
-        self.turns.break_off();
-        tracing::debug!(reason = "write-timeout", "a client took nothing of its response for too long");
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-    }
-}
-
-impl<S: AsFd + AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored(cx, &[io::IoSlice::new(data)])
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        data: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let was_blocked = this.blocked_since.is_some();
-        let written = this.outgoing.poll_write(&mut this.inner, cx, data, was_blocked).map_err(|failed| match failed {
-            Failed::Socket(error) => error,
-            Failed::File(error) => {
-                // A file has a length, so the end of the connection is not taken for the end of the response.
-                this.cut("file-failed");
-                error
-            }
-        });
-        this.timed(cx, written)
-    }
-
-    /// Whatever the socket is: else hyper would copy what it is given together, and a window has no bytes.
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_flush(cx)
-    }
-
-    /// Closes the sending half; where the client may still be sending, takes that in for a while.
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        // hyper ends the connection, and is not to be taken from it.
-        this.turns.set_resting(false);
-        if this.linger.is_none() {
-            ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
-            if this.end == End::Open && this.framer.is_in_head() {
-                return Poll::Ready(Ok(()));
-            }
-            this.linger = Some(Linger::begin());
-        }
-        let Some(linger) = &mut this.linger else { return Poll::Ready(Ok(())) };
-        linger.poll(&mut this.inner, &mut this.read_timer, cx).map(Ok)
     }
 }
 

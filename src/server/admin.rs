@@ -5,7 +5,6 @@
 //! request: who asks every few seconds need not hold a descriptor meanwhile.
 
 use std::convert::Infallible;
-use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tower::{Service, ServiceBuilder};
 
 use super::phase::Life;
@@ -27,6 +25,7 @@ use crate::net::conn;
 use crate::net::guard::HeadLimits;
 use crate::net::listen::Listener;
 use crate::net::permits::{Permit, Permits};
+use crate::net::socket::Socket;
 use crate::net::stream::{Stream, Timeouts};
 use crate::python::crew::Seats;
 use crate::semantics::accept::{Media, wants_html, weight_of};
@@ -204,7 +203,7 @@ fn by_accept(mut response: Response<FrontBody>) -> Response<FrontBody> {
 impl Serve for Admin {
     fn serve<S>(&self, stream: S, _: Client, permit: Permit)
     where
-        S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
+        S: Socket,
     {
         let turns = Arc::new(Turns::default());
         let service = ServiceBuilder::new().layer(PanicNetLayer).layer(GuardLayer::new(&turns)).service(self.clone());

@@ -1,9 +1,6 @@
 //! A connection from its socket to its stack: whether its peer is believed, a PROXY header where one is due, then HTTP.
 
-use std::os::fd::AsFd;
 use std::sync::Arc;
-
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::config::settings::Settings;
 use crate::exchange::Client;
@@ -12,6 +9,7 @@ use crate::net::conn;
 use crate::net::guard::HeadLimits;
 use crate::net::permits::Permit;
 use crate::net::proxy_protocol::{self, Source};
+use crate::net::socket::Socket;
 use crate::net::stream::{Stream, Timeouts};
 use crate::stack::turns::Turns;
 use crate::stack::{self, Front};
@@ -65,7 +63,7 @@ impl Edge {
 impl Serve for Connections {
     fn serve<S>(&self, stream: S, client: Client, permit: Permit)
     where
-        S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
+        S: Socket,
     {
         let trust = &self.front.trust;
         let client = Client { is_trusted: trust.has_peer(client.peer), ..client };
@@ -85,7 +83,7 @@ impl Connections {
     /// Serves HTTP from here on.
     fn begin<S>(&self, stream: S, client: Client, connected: Connected, permit: Permit)
     where
-        S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
+        S: Socket,
     {
         let turns = Arc::new(Turns::default());
         let stack = stack::stack(&self.front, &Arc::new(client), &turns);
@@ -105,7 +103,7 @@ impl Connections {
         permit: Permit,
     ) -> impl Future<Output = ()> + Send + 'static
     where
-        S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
+        S: Socket,
     {
         let (front, edge) = (Arc::clone(&self.front), self.edge);
         async move {

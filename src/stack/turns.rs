@@ -63,6 +63,13 @@ pub const MOST_AHEAD: u64 = MOST_OUT_AT_ONCE - MOST_OUT;
 /// More requests than a connection can have.
 const NEVER: u64 = u64::MAX;
 
+/// Adds to what the connection's own task alone writes, which needs no locked instruction; what it was before.
+fn add(number: &AtomicU64, more: u64) -> u64 {
+    let before = number.load(Ordering::Relaxed);
+    number.store(before + more, Ordering::Relaxed);
+    before
+}
+
 impl Default for Turns {
     fn default() -> Self {
         Self {
@@ -91,27 +98,27 @@ impl Default for Turns {
 impl Turns {
     /// The stream passed on `heads` more.
     pub fn come(&self, heads: u64) {
-        self.came.fetch_add(heads, Ordering::Relaxed);
+        add(&self.came, heads);
         self.set_resting(false);
     }
 
     /// The stream refused the next head and passed on one in its place.
     pub fn refuse(&self, fault: Fault) {
-        let turn = self.came.fetch_add(1, Ordering::Relaxed);
+        let turn = add(&self.came, 1);
         self.set_resting(false);
         self.refused.get_or_init(|| (turn, fault));
     }
 
     /// The stack begins with the next request: its fault, if it stands in for a refused one.
     pub fn begin(&self) -> Option<Fault> {
-        let turn = self.begun.fetch_add(1, Ordering::Relaxed);
+        let turn = add(&self.begun, 1);
         self.refused.get().filter(|(refused, _)| *refused == turn).map(|(_, fault)| *fault)
     }
 
     /// A response has ended; at the time that this returns.
     pub fn end(&self) -> Instant {
         let now = Instant::now();
-        self.ended.fetch_add(1, Ordering::Relaxed);
+        add(&self.ended, 1);
         self.idle_from(now);
         now
     }
@@ -161,8 +168,8 @@ impl Turns {
 
     /// `bytes` of a body are on their way to the stream.
     pub fn hand_out(&self, bytes: usize) {
-        self.out.store(self.out.load(Ordering::Relaxed) + bytes as u64, Ordering::Relaxed);
-        self.pieces.store(self.pieces.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        add(&self.out, bytes as u64);
+        add(&self.pieces, 1);
     }
 
     /// The stream has written `bytes`, heads included.
@@ -208,6 +215,12 @@ impl Turns {
     #[must_use]
     pub fn is_blocked(&self) -> bool {
         self.blocked.load(Ordering::Relaxed)
+    }
+
+    /// All requests that came are answered but one.
+    #[must_use]
+    pub fn is_answering_last(&self) -> bool {
+        self.came.load(Ordering::Relaxed) == self.ended.load(Ordering::Relaxed) + 1
     }
 
     /// Asks an idle connection to close; another request makes it void.

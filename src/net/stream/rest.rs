@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use super::{End, Stream};
 use crate::exchange::Budget;
 use crate::exchange::budget::SetAside;
+use crate::net::socket::Socket;
 use crate::net::timer::Timer;
 
 /// Bytes of hyper's buffers for a connection with small requests and responses; bodies have the budget.
@@ -44,8 +45,7 @@ impl<S: AsFd> Stream<S> {
         self.budget.as_ref().map(|budget| budget.set_aside(BUFFERS))
     }
 
-    /// After a write, which may have been the last of all that was asked for: hyper need not look for the next request then,
-    /// as it has before.
+    /// After a write, which may have been the last of all that was asked for.
     pub(super) fn rest_if_crowded(&self, cx: &mut Context<'_>) {
         let is_crowded = self.budget.as_ref().is_some_and(Budget::is_crowded);
         if is_crowded && self.end == End::Open && self.framer.is_in_head() && self.turns.idle_since().is_some() {
@@ -67,7 +67,7 @@ impl<S: AsFd> Stream<S> {
     }
 }
 
-impl<S: AsFd + AsyncRead + Unpin> Stream<S> {
+impl<S: Socket> Stream<S> {
     /// Waits for a request while there is no hyper, and keeps the bytes that it begins with for it. Cancel safe.
     ///
     /// # Errors
