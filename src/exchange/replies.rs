@@ -42,8 +42,9 @@ pub struct Reply {
 pub enum ReplyBody {
     /// Complete, with the budget that it holds where it is large.
     Full(Bytes, Option<Permit>),
-    /// Comes chunk by chunk; `len`: bytes still to come, where the application declared Content-Length.
-    Pipe { reader: Reader, len: Option<u64> },
+    /// Comes chunk by chunk; `len`: bytes still to come, where the application declared Content-Length. Boxed, or every reply
+    /// would carry room for a reader through the stack.
+    Pipe { reader: Box<Reader>, len: Option<u64> },
     /// A real file that `wsgi.file_wrapper` handed over.
     File(FileSlice),
     /// Not given: the application named a file instead.

@@ -167,12 +167,15 @@ impl Seats {
     /// It is done with its job; `last_look` is called where an exception was raised in the thread and may not have come
     /// yet. False: others have taken its place in the meantime, so it should end.
     pub fn end(&self, seat: usize, last_look: impl FnOnce()) -> bool {
-        let Some(running) = self.all[seat].end() else { return true };
-        if running.interrupted {
+        let end = |running: &Running| {
+            self.watch.is_back(running);
+            (running.interrupted, running.away)
+        };
+        let Some((interrupted, away)) = self.all[seat].end(end) else { return true };
+        if interrupted {
             last_look();
         }
-        self.watch.is_back(&running);
-        if running.away.is_none() {
+        if away.is_none() {
             return true;
         }
         let mut state = self.state.lock();

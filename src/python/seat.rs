@@ -122,9 +122,13 @@ impl Seat {
         });
     }
 
-    /// The thread is done with its job.
-    pub fn end(&self) -> Option<Running> {
-        self.running.lock().take()
+    /// The thread is done with its job: a last look at it, if there was one.
+    pub fn end<T>(&self, look: impl FnOnce(&Running) -> T) -> Option<T> {
+        let mut running = self.running.lock();
+        let seen = running.as_ref().map(look);
+        // Where it is, which moves nothing.
+        *running = None;
+        seen
     }
 
     /// The job in the thread's hands, for as long as the lock is held.

@@ -88,7 +88,7 @@ impl Application {
             let environ = self.environ.build(py, head, body_len, input.stream(), &client_disconnected)?;
             if self.may_name_files {
                 let headers = std::mem::take(&mut head.parts.headers);
-                let asked = Asked { method: head.parts.method.clone(), headers };
+                let asked = Box::new(Asked { method: head.parts.method.clone(), headers });
                 start_response.get().lock()?.let_name_files(asked);
             }
             let served = self.serve(py, environ, &start_response, head);

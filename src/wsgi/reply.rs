@@ -55,7 +55,7 @@ pub struct Response {
     resources: Arc<Resources>,
     head_request: bool,
     /// The request, where the application may name a file for an answer to it (`--accel`).
-    asked: Option<Asked>,
+    asked: Option<Box<Asked>>,
     /// `start_response` was called.
     attempted: bool,
     head: Option<Head>,
@@ -88,7 +88,7 @@ impl Response {
     }
 
     /// The application may name a file for an answer to what was `asked`.
-    pub fn let_name_files(&mut self, asked: Asked) {
+    pub fn let_name_files(&mut self, asked: Box<Asked>) {
         self.asked = Some(asked);
     }
 
@@ -360,7 +360,7 @@ impl Response {
             if !is_bodiless(head.status)
                 && let (Some(name), Some(asked)) = (head.accel.file.take(), self.asked.take())
             {
-                body = ReplyBody::Named(Box::new(NamedFile { name, asked }));
+                body = ReplyBody::Named(Box::new(NamedFile { name, asked: *asked }));
             }
         }
         self.commit(body);
@@ -373,7 +373,7 @@ impl Response {
         let len = self.declared;
         self.writer = Some(writer);
         let (Some(handle), Some(head)) = (self.handle.take(), self.head.take()) else { return };
-        let reader = reader.of(handle.ticket());
+        let reader = Box::new(reader.of(handle.ticket()));
         handle.ticket().streams();
         handle.send_now(Ok(head.reply(ReplyBody::Pipe { reader, len })));
     }

@@ -190,6 +190,12 @@ fn checked_status(status: &Bound<'_, PyString>) -> PyResult<(StatusCode, Option<
 }
 
 fn header_name(name: &str) -> PyResult<HeaderName> {
+    // As most responses have them; what follows looks at each letter.
+    match name {
+        "Content-Type" => return Ok(header::CONTENT_TYPE),
+        "Content-Length" => return Ok(header::CONTENT_LENGTH),
+        _ => {}
+    }
     HeaderName::from_bytes(name.as_bytes())
         .map_err(|_| PyValueError::new_err("a response header's name has characters that RFC 9110 §5.1 forbids"))
 }
