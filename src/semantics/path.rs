@@ -88,7 +88,7 @@ pub fn is_public_name(name: &str) -> bool {
 /// may strip the prefix itself.
 #[must_use]
 pub fn below_root<'a>(path: &'a str, root_path: &str) -> &'a str {
-    // The usual one. To compare nothing at the address that an empty string has, none, costs the processor 100 ns in the
+    // The usual one. To compare nothing at the address that an empty string has, none, costs the processor 87 ns in the
     // C library's memcmp with AVX-512.
     if root_path.is_empty() {
         return path;

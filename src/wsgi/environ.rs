@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
+use super::template::Template;
 use crate::exchange::request_id::{Digits, X_REQUEST_ID};
 use crate::exchange::{Client, RequestHead, RequestId};
 use crate::python::embed::latin1;
@@ -103,24 +104,15 @@ const CLIENT_DISCONNECTED: &str = "monopod.client_disconnected";
 
 /// What environ keys and values are made of, once per process.
 pub struct EnvironFactory {
-    template: Py<PyDict>,
+    template: Template,
     root_path: String,
     keys: Keys,
     known: HeaderMap<Py<PyString>>,
     methods: Vec<(http::Method, Py<PyString>)>,
     http_10: Py<PyString>,
     http_2: Py<PyString>,
-    repeated: Mutex<Repeated>,
+    host: Mutex<Option<(Vec<u8>, Py<PyString>)>>,
     metrics: Arc<Metrics>,
-}
-
-/// Values of the last request that the next one is likely to have too: it came through the same proxy, to the same place.
-#[derive(Default)]
-struct Repeated {
-    remote_addr: Option<Py<PyString>>,
-    server_name: Option<Py<PyString>>,
-    server_port: Option<Py<PyString>>,
-    host: Option<Py<PyString>>,
 }
 
 struct Keys {
@@ -130,10 +122,7 @@ struct Keys {
     raw_uri: Py<PyString>,
     request_uri: Py<PyString>,
     protocol: Py<PyString>,
-    remote_addr: Py<PyString>,
     remote_port: Py<PyString>,
-    server_name: Py<PyString>,
-    server_port: Py<PyString>,
     content_type: Py<PyString>,
     content_length: Py<PyString>,
     input: Py<PyString>,
@@ -177,7 +166,7 @@ impl EnvironFactory {
             http::Method::OPTIONS,
         ];
         Ok(Self {
-            template: template.clone().unbind(),
+            template: Template::new(template)?,
             root_path: root_path.to_owned(),
             keys: Keys {
                 method: key("REQUEST_METHOD"),
@@ -186,10 +175,7 @@ impl EnvironFactory {
                 raw_uri: key("RAW_URI"),
                 request_uri: key("REQUEST_URI"),
                 protocol: key("SERVER_PROTOCOL"),
-                remote_addr: key("REMOTE_ADDR"),
                 remote_port: key("REMOTE_PORT"),
-                server_name: key("SERVER_NAME"),
-                server_port: key("SERVER_PORT"),
                 content_type: key("CONTENT_TYPE"),
                 content_length: key("CONTENT_LENGTH"),
                 input: key("wsgi.input"),
@@ -205,7 +191,7 @@ impl EnvironFactory {
             methods: methods.into_iter().map(|method| (method.clone(), key(method.as_str()))).collect(),
             http_10: key("HTTP/1.0"),
             http_2: key("HTTP/2.0"),
-            repeated: Mutex::default(),
+            host: Mutex::default(),
             metrics,
         })
     }
@@ -225,7 +211,7 @@ impl EnvironFactory {
     ) -> PyResult<Bound<'py, PyDict>> {
         let keys = &self.keys;
         let parts = &head.parts;
-        let environ = self.template.bind(py).copy()?;
+        let environ = self.template.copy(py, &head.client)?;
         if parts.method != http::Method::GET {
             match self.methods.iter().find(|(method, _)| *method == parts.method) {
                 Some((_, text)) => environ.set_item(&keys.method, text)?,
@@ -239,13 +225,6 @@ impl EnvironFactory {
             _ => {}
         }
         let client = &head.client;
-        {
-            let mut repeated = self.repeated.lock();
-            let Repeated { remote_addr, server_name, server_port, .. } = &mut *repeated;
-            environ.set_item(&keys.remote_addr, again(py, remote_addr, client.remote_addr.as_bytes())?)?;
-            environ.set_item(&keys.server_name, again(py, server_name, client.server_name.as_bytes())?)?;
-            environ.set_item(&keys.server_port, again(py, server_port, client.server_port.as_bytes())?)?;
-        }
         environ.set_item(&keys.remote_port, latin1(py, client.remote_port.as_bytes())?)?;
         if client.https {
             environ.set_item(&keys.url_scheme, &keys.https)?;
@@ -263,6 +242,19 @@ impl EnvironFactory {
             environ.set_item(&keys.host, host)?;
         }
         Ok(environ)
+    }
+
+    /// HTTP_HOST, which most requests have in common.
+    fn host<'py>(&self, py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
+        let mut last = self.host.lock();
+        if let Some((of, host)) = &*last
+            && *of == bytes
+        {
+            return Ok(host.bind(py).clone());
+        }
+        let host = latin1(py, bytes)?;
+        *last = Some((bytes.to_vec(), host.clone().unbind()));
+        Ok(host)
     }
 
     fn set_target(
@@ -303,8 +295,7 @@ impl EnvironFactory {
         if headers.keys_len() == headers.len() {
             for (name, value) in headers {
                 if *name == header::HOST {
-                    let host = &mut self.repeated.lock().host;
-                    environ.set_item(&self.keys.host, again(py, host, value.as_bytes())?)?;
+                    environ.set_item(&self.keys.host, self.host(py, value.as_bytes())?)?;
                 } else {
                     self.set_header(py, environ, name, || latin1(py, value.as_bytes()))?;
                 }
@@ -348,19 +339,6 @@ impl EnvironFactory {
         self.metrics.dropped_header(kind);
         Ok(())
     }
-}
-
-/// The string of `bytes`: the `last` one, if it is the same, or made, and then that is the last.
-fn again<'py>(py: Python<'py>, last: &mut Option<Py<PyString>>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
-    if let Some(last) = &*last
-        && last.bind(py).to_str()?.as_bytes() == bytes
-    {
-        return Ok(last.bind(py).clone());
-    }
-    let made = latin1(py, bytes)?;
-    // What is not ASCII would be kept in two encodings, to be compared.
-    *last = bytes.is_ascii().then(|| made.clone().unbind());
-    Ok(made)
 }
 
 /// `X-Request-Id` → `HTTP_X_REQUEST_ID` (RFC 3875 §4.1.18).

@@ -12,3 +12,4 @@ pub mod head;
 pub mod input;
 pub mod reply;
 pub mod start_response;
+mod template;
