@@ -186,6 +186,9 @@ mod tests {
     /// Longer than a connection is idle before it rests.
     const A_WHILE: Duration = Duration::from_secs(3);
 
+    /// More bytes than a socket holds.
+    const LARGE: usize = 4 << 20;
+
     struct Served {
         client: UnixStream,
         turns: Arc<Turns>,
@@ -211,6 +214,7 @@ mod tests {
         let its = Arc::clone(&turns);
         let service = tower::service_fn(move |request: Request<Incoming>| {
             let turns = Arc::clone(&its);
+            turns.begin();
             async move {
                 let path = request.uri().path().to_owned();
                 if path == "/unread" {
@@ -223,8 +227,15 @@ mod tests {
                     return Ok(Response::builder().header("connection", "close").body(body).unwrap());
                 }
                 let length = request.into_body().collect().await.unwrap().to_bytes().len();
-                if path == "/long" {
-                    sleep(IDLE).await;
+                match path.as_str() {
+                    "/long" => sleep(IDLE).await,
+                    "/while" => sleep(Duration::from_millis(100)).await,
+                    _ => {}
+                }
+                if path == "/large" {
+                    turns.end();
+                    let body = Full::new(Bytes::from(vec![b'.'; LARGE])).map_err(never as fn(Infallible) -> io::Error);
+                    return Ok(Response::new(body));
                 }
                 // As an application: hyper looks for the next request meanwhile.
                 sleep(Duration::from_millis(1)).await;
@@ -302,6 +313,32 @@ mod tests {
         served.client.write_all(b"GET /second HTTP/1.1\r\nHost: a\r\n\r\nGET /third HTTP/1.1\r\n").await.unwrap();
         served.client.shutdown().await.unwrap();
         served.answer("/second 0\n").await;
+        drop(served.client);
+        await_end(&mut served.task).await;
+    }
+
+    #[tokio::test]
+    async fn an_answer_comes_whole_although_the_next_request_is_the_last() {
+        let mut served = serve();
+        let two = "GET /large HTTP/1.1\r\nHost: a\r\n\r\nGET /next HTTP/1.1\r\nHost: a\r\n\r\n";
+        served.client.write_all(two.as_bytes()).await.unwrap();
+        served.client.shutdown().await.unwrap();
+        sleep(Duration::from_millis(50)).await;
+        let mut answer = Vec::new();
+        served.client.read_to_end(&mut answer).await.unwrap();
+        assert!(answer.len() > LARGE, "{} bytes", answer.len());
+        await_end(&mut served.task).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_unread_at_the_end_resets_nothing() {
+        let mut served = serve();
+        served.client.write_all(b"GET /while HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+        sleep(Duration::from_millis(20)).await;
+        served.client.write_all(b"GET /never HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let mut answer = Vec::new();
+        served.client.read_to_end(&mut answer).await.unwrap();
+        assert!(answer.ends_with(b"/while 0\n"));
         drop(served.client);
         await_end(&mut served.task).await;
     }

@@ -217,10 +217,11 @@ impl Turns {
         self.blocked.load(Ordering::Relaxed)
     }
 
-    /// All requests that came are answered but one.
+    /// The last request that came is being answered: it has begun, and all before it have ended.
     #[must_use]
     pub fn is_answering_last(&self) -> bool {
-        self.came.load(Ordering::Relaxed) == self.ended.load(Ordering::Relaxed) + 1
+        let came = self.came.load(Ordering::Relaxed);
+        came == self.begun.load(Ordering::Relaxed) && came == self.ended.load(Ordering::Relaxed) + 1
     }
 
     /// Asks an idle connection to close; another request makes it void.

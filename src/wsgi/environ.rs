@@ -246,14 +246,17 @@ impl EnvironFactory {
 
     /// HTTP_HOST, which most requests have in common.
     fn host<'py>(&self, py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
-        let mut last = self.host.lock();
+        // Not waited for, as in `Template::copy`.
+        let Some(mut last) = self.host.try_lock() else { return latin1(py, bytes) };
         if let Some((of, host)) = &*last
             && *of == bytes
         {
             return Ok(host.bind(py).clone());
         }
         let host = latin1(py, bytes)?;
-        *last = Some((bytes.to_vec(), host.clone().unbind()));
+        let before = last.replace((bytes.to_vec(), host.clone().unbind()));
+        drop(last);
+        drop(before);
         Ok(host)
     }
 

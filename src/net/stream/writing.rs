@@ -110,7 +110,9 @@ impl<S: Socket> AsyncWrite for Stream<S> {
         this.turns.set_resting(false);
         if this.linger.is_none() {
             ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
-            if this.end == End::Open && this.framer.is_in_head() {
+            // Closed with something unread the socket would be reset, and what it has not sent yet be lost (RFC 9112 §9.6).
+            let is_silent = this.end == End::Open && this.framer.is_in_head();
+            if is_silent && this.inner.poll_closed(cx) != Poll::Ready(false) {
                 return Poll::Ready(Ok(()));
             }
             this.linger = Some(Linger::begin());
