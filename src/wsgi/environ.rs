@@ -111,6 +111,7 @@ pub struct EnvironFactory {
     methods: Vec<(http::Method, Py<PyString>)>,
     http_10: Py<PyString>,
     http_2: Py<PyString>,
+    /// What the last Host header said, and its string.
     host: Mutex<Option<(Vec<u8>, Py<PyString>)>>,
     metrics: Arc<Metrics>,
 }
