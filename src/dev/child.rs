@@ -94,12 +94,21 @@ impl Child {
         }
     }
 
-    /// Asks it to finish what runs and to end; ends it after `patience`.
-    pub async fn finish(mut self, patience: Duration) {
+    /// Asks it to finish what runs and to end; ends it after `patience`. Drops `lingering` once no further request comes to
+    /// it.
+    pub async fn finish<L>(mut self, patience: Duration, lingering: L) {
         // Before it takes signals it runs nothing, and this one would leave a core file.
         if self.takes_signals {
             self.signal(Signal::QUIT);
-            if timeout(patience, self.process.wait()).await.is_ok() {
+            let mut lingering = Some(lingering);
+            let ended = async {
+                while let Ok(News::Said(said)) = self.news().await {
+                    if said == Message::Leaving {
+                        lingering = None;
+                    }
+                }
+            };
+            if timeout(patience, ended).await.is_ok() {
                 return;
             }
         }

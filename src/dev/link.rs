@@ -38,6 +38,8 @@ pub enum Message {
     Ready(Ready),
     /// They will not be; the process ends.
     Failed(Failure),
+    /// No further request comes in: connections without one are closed. Those in flight are being answered.
+    Leaving,
 }
 
 /// What there is to say of an application that runs.

@@ -9,7 +9,7 @@ use std::sync::mpsc::Sender;
 use std::time::{Duration, SystemTime};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::answer::{Answers, Current, Named};
@@ -97,6 +97,10 @@ struct Now {
     was_ready: bool,
     /// Old processes that finish what runs.
     leaving: JoinSet<()>,
+    /// Those of them to which a request may still come.
+    lingering: JoinSet<()>,
+    /// What the process said meanwhile of how it stands: told when the next request cannot come to an old one any more.
+    held: Option<News>,
 }
 
 impl Now {
@@ -121,18 +125,26 @@ impl Supervisor {
             failures: 0,
             was_ready: false,
             leaving: JoinSet::new(),
+            lingering: JoinSet::new(),
+            held: None,
         };
         loop {
             tokio::select! {
                 () = signals.any() => break,
-                news = news(&mut now.child) => self.hear(&mut now, news?)?,
+                news = news(&mut now.child), if now.held.is_none() => match news? {
+                    news if now.lingering.is_empty() || !is_told(&news) => self.hear(&mut now, news)?,
+                    news => now.held = Some(news),
+                },
+                Some(_) = now.lingering.join_next() => if now.lingering.is_empty() && let Some(news) = now.held.take() {
+                    self.hear(&mut now, news)?;
+                },
                 Some(changed) = self.changes.recv() => self.replace(&mut now, &changed).await?,
                 Some(_) = now.leaving.join_next() => self.terminal.restore(),
             }
         }
         let leave = async {
             if let Some(child) = now.child.take() {
-                child.finish(LEAVE).await;
+                child.finish(LEAVE, ()).await;
             }
         };
         tokio::select! {
@@ -156,8 +168,12 @@ impl Supervisor {
     async fn replace(&self, now: &mut Now, changed: &std::path::Path) -> io::Result<()> {
         self.terminal.note(&format!("{} changed: starting anew", changed.display()));
         if let Some(old) = now.child.take() {
-            now.leaving.spawn(old.finish(FINISH));
+            let (lingering, over) = oneshot::channel::<()>();
+            now.leaving.spawn(old.finish(FINISH, lingering));
+            now.lingering.spawn(async { drop(over.await) });
         }
+        // It was said of the old one.
+        now.held = None;
         if let Some(answers) = now.answers.take() {
             answers.close().await;
         }
@@ -167,7 +183,7 @@ impl Supervisor {
 
     fn hear(&self, now: &mut Now, news: News) -> io::Result<()> {
         match news {
-            News::Said(Message::Hello) => {}
+            News::Said(Message::Hello | Message::Leaving) => {}
             News::Said(Message::Files(files, read)) => drop(self.watch.send(Told::Files(files, now.began(), read))),
             News::Said(Message::SearchPath(dirs)) => drop(self.watch.send(Told::SearchPath(dirs, now.began()))),
             News::Said(Message::Templates(dirs)) => drop(self.watch.send(Told::Templates(dirs))),
@@ -225,6 +241,11 @@ impl Supervisor {
         self.terminal.note("waiting for a change; requests are answered with the failure");
         Ok(())
     }
+}
+
+/// Whether it is told how it stands: whoever reads that asks, and must not meet an old process.
+fn is_told(news: &News) -> bool {
+    matches!(news, News::Said(Message::Ready(_) | Message::Failed(_)) | News::Ended(_))
 }
 
 /// What the process has to say; nothing without one.

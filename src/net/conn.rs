@@ -440,16 +440,16 @@ mod tests {
                 served.ask("/", b"").await;
             }
             sleep(A_WHILE).await;
-            timeout(A_WHILE, served.permits.drain()).await.unwrap();
+            timeout(A_WHILE, served.permits.drain(|| {})).await.unwrap();
             served.end().await;
         }
         let mut served = serve();
         served.client.write_all(b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n12").await.unwrap();
         sleep(A_WHILE).await;
-        assert!(timeout(A_WHILE, served.permits.drain()).await.is_err());
+        assert!(timeout(A_WHILE, served.permits.drain(|| {})).await.is_err());
         served.client.write_all(b"345").await.unwrap();
         served.answer("/slow 5\n").await;
-        served.permits.drain().await;
+        served.permits.drain(|| {}).await;
         served.end().await;
     }
 

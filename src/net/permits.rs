@@ -35,8 +35,8 @@ pub struct Permits {
     most: usize,
     free: Arc<Semaphore>,
     open: Mutex<Open>,
-    /// The last open connection of a drain has ended.
-    drained: Notify,
+    /// A connection of a drain has ended.
+    ended: Notify,
 }
 
 /// The open connections.
@@ -81,7 +81,7 @@ impl Permits {
     #[must_use]
     pub fn new(most: usize) -> Arc<Self> {
         let free = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
-        Arc::new(Self { most, free, open: Mutex::default(), drained: Notify::new() })
+        Arc::new(Self { most, free, open: Mutex::default(), ended: Notify::new() })
     }
 
     /// A permit, if one is free.
@@ -124,9 +124,9 @@ impl Permits {
         }
     }
 
-    /// Ends the connections that are idle, and has the others end after the requests that they are at, as those that are
-    /// registered later; until none is left.
-    pub async fn drain(&self) {
+    /// Ends the connections that are idle, calls `idle_gone` once they have ended, and has the others end after the requests
+    /// that they are at, as those that are registered later; until none is left.
+    pub async fn drain(&self, idle_gone: impl FnOnce()) {
         {
             let mut open = self.open.lock();
             open.is_draining = true;
@@ -135,8 +135,12 @@ impl Permits {
                 connection.waker.wake_by_ref();
             }
         }
+        while self.open.lock().connections.values().any(|connection| connection.turns.idle_since().is_some()) {
+            self.ended.notified().await;
+        }
+        idle_gone();
         while !self.open.lock().connections.is_empty() {
-            self.drained.notified().await;
+            self.ended.notified().await;
         }
     }
 
@@ -244,8 +248,8 @@ impl Drop for Permit {
         if let Some(id) = self.registered {
             let mut open = self.permits.open.lock();
             open.connections.remove(&id);
-            if open.is_draining && open.connections.is_empty() {
-                self.permits.drained.notify_one();
+            if open.is_draining {
+                self.permits.ended.notify_one();
             }
         }
     }

@@ -208,12 +208,12 @@ pub fn why(failed: Result<io::Result<()>, JoinError>) -> String {
     format!("no connections can be accepted any more ({error})")
 }
 
-/// Lets connections finish what is in flight until `deadline`; idle ones close at once. The listeners are closed by
-/// then.
-pub async fn drain(remains: &Remains, deadline: Instant, stops: &mut Stops) -> Ended {
+/// Lets connections finish what is in flight until `deadline`; idle ones close at once, and `idle_gone` is called. The
+/// listeners are closed by then.
+pub async fn drain(remains: &Remains, deadline: Instant, stops: &mut Stops, idle_gone: impl FnOnce()) -> Ended {
     let in_flight = || remains.front.in_flight.count();
     tracing::info!(in_flight = in_flight(), "draining");
-    let mut done = pin!(remains.permits.drain());
+    let mut done = pin!(remains.permits.drain(idle_gone));
     let is_supervised = stops.is_supervised();
     let in_time = async {
         if timeout_at(deadline, done.as_mut()).await.is_ok() {

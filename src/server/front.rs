@@ -258,7 +258,8 @@ async fn serve(wiring: Wiring, ready: Ready, stops: &mut Stops) -> io::Result<(E
         return Ok((Ended::Now, signalled));
     }
     let remains = Remains { front, queue: wiring.queue, threads: wiring.threads, permits };
-    let ended = drain::drain(&remains, deadline, stops).await;
+    let idle_gone = || wiring.link.iter().for_each(|link| link.tell(&Message::Leaving));
+    let ended = drain::drain(&remains, deadline, stops, idle_gone).await;
     Ok((failed.map_or(ended, Ended::Failed), signalled))
 }
 

@@ -7,12 +7,20 @@ import sqlite3
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from project import FLASK, Project, await_answer, await_reload, children, reloads
 from server import Starter, await_true
+
+# It is there in less time than Flask takes.
+SMALL = """\
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Length", "3")])
+    return [b"one"]
+"""
 
 
 @pytest.fixture
@@ -73,6 +81,23 @@ def test_a_request_that_runs_is_finished_by_the_old_process(start: Starter, flas
         flask.edit("app.py", "one", "two")
         await_answer(server, b"two")
         assert client.answer().body == b"old"
+
+
+@pytest.mark.parametrize(("text", "word"), [(SMALL.replace("one", "two"), "ready after"), ("app = (\n", "waiting for")])
+def test_a_connection_in_reserve_leads_to_nothing_old(start: Starter, tmp_path: Path, text: str, word: str) -> None:
+    # Browsers open one before they need it. The new process is there before the old one would have closed it by itself.
+    project = Project(tmp_path, app=SMALL)
+    server = project.serve(start)
+    assert server.ask().body == b"one"
+    with server.connect() as reserve:
+        # It is with the process, no longer in the backlog.
+        time.sleep(0.2)
+        project.replace("app.py", text)
+        # At the beginning of a line: the first start says it in another.
+        await_true(lambda: f"\n{word}" in server.log(), f"{word}: {server.log()}")
+        with suppress(ConnectionError):
+            reserve.request()
+        assert reserve.rest()[0] == b""
 
 
 def test_an_open_stream_ends_with_one_line(start: Starter, flask: Project) -> None:
