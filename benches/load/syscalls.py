@@ -136,9 +136,9 @@ def count(scenario: Scenario, server: str, threads: int, requests: int, place: P
 
 
 def table(counted: list[Counted]) -> str:
-    """A column a server, a row a system call, the most frequent first."""
+    """A column a server, a row a system call, the most frequent first, then by name."""
     every = {name for each in counted for name in each.calls}
-    order = sorted(every, key=lambda name: -max(each.per_request(name) for each in counted))[:SHOWN]
+    order = sorted(every, key=lambda name: (-max(each.per_request(name) for each in counted), name))[:SHOWN]
     rows = [[name, *(f"{each.per_request(name):.3f}" for each in counted)] for name in order]
     rows.append(["all system calls", *(f"{each.total:.3f}" for each in counted)])
     rows.append(["switches, voluntary", *(f"{each.voluntary:.3f}" for each in counted)])
