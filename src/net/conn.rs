@@ -446,7 +446,9 @@ mod tests {
         let mut served = serve();
         served.client.write_all(b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n12").await.unwrap();
         sleep(A_WHILE).await;
-        assert!(timeout(A_WHILE, served.permits.drain(|| {})).await.is_err());
+        let mut idle_gone = false;
+        assert!(timeout(A_WHILE, served.permits.drain(|| idle_gone = true)).await.is_err());
+        assert!(idle_gone, "only what is busy is left");
         served.client.write_all(b"345").await.unwrap();
         served.answer("/slow 5\n").await;
         served.permits.drain(|| {}).await;
