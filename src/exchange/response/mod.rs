@@ -11,6 +11,7 @@ mod writer;
 
 use std::collections::VecDeque;
 use std::fs::File;
+use std::mem;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -77,10 +78,10 @@ struct Disk {
     punched: u64,
     /// It could not take what it was given; not tried again.
     failed: bool,
-    /// The application's thread writes to it.
-    writing: bool,
-    /// What lay in memory is being written to it.
-    moving: bool,
+    /// Somebody writes to it, without the lock.
+    busy: Option<Busy>,
+    /// The kernel may be sending from the file what it has there, and after the client has been handed it.
+    is_shown: bool,
 }
 
 impl Disk {
@@ -88,10 +89,31 @@ impl Disk {
         self.written - self.read
     }
 
+    /// What lies in memory is on its way to the file.
+    fn is_moving(&self) -> bool {
+        self.busy == Some(Busy::Moving)
+    }
+
+    /// All of the file is read, so it is written from its beginning; another one, where this may not change any more.
+    fn start_over(&mut self) {
+        (self.read, self.written, self.punched) = (0, 0, 0);
+        if mem::take(&mut self.is_shown) {
+            self.file = None;
+        }
+    }
+
     /// What is added now comes after bytes that are there, or are about to be.
     fn is_ahead(&self) -> bool {
-        self.moving || self.unread() > 0
+        self.is_moving() || self.unread() > 0
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Busy {
+    /// The application's thread adds to it.
+    Adding,
+    /// What lay in memory is moved there.
+    Moving,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -216,6 +238,8 @@ mod tests {
     use super::*;
     use crate::exchange::budget::Budget;
     use crate::exchange::parking::Park;
+    use crate::sys::window;
+    use bytes::Buf;
     use std::future::poll_fn;
     use std::io;
     use std::task::Poll;
@@ -535,6 +559,31 @@ mod tests {
         }
         assert!(got == all, "the same bytes");
         assert!(spool.budget.spooled() >= 900_000);
+    }
+
+    #[tokio::test]
+    async fn a_complete_response_on_disk_is_shown_to_the_kernel_and_never_written_over() {
+        let spool = spool(4 * MEMORY_MARK as u64);
+        let (writer, mut reader) = pipe(&spool);
+        let all: Vec<u8> = (0..=250).cycle().take(MEMORY_MARK).collect();
+        writer.push(&all).unwrap();
+        park(&mut reader, &spool).await;
+        let read = poll_fn(|cx| reader.poll_chunk(cx)).await.unwrap().unwrap();
+        assert!(!window::is_window(read.chunk()), "more may be written to the file");
+        let mut got = vec![read];
+        writer.finish();
+        reader.slice = None;
+        while got.iter().map(Portion::len).sum::<usize>() < all.len() {
+            got.push(poll_fn(|cx| reader.poll_chunk(cx)).await.unwrap().unwrap());
+        }
+        assert!(got[1..].iter().all(|portion| window::is_window(portion.chunk())));
+
+        // What follows goes elsewhere, as the client may not have taken what is shown.
+        assert!(reader.shared.state.lock().keep(&vec![b'x'; 100_000]));
+        park(&mut reader, &spool).await;
+        let got: Vec<u8> = got.into_iter().flat_map(|portion| portion.into_bytes().unwrap()).collect();
+        assert!(got == all, "the same bytes");
+        assert_eq!(next(&mut reader).await.unwrap().unwrap()[0], b'x');
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Buf;
 
-use super::{End, Shared, wake_reader};
+use super::{Busy, End, Shared, wake_reader};
 use crate::exchange::file_slice::{FileSlice, FileSource};
 use crate::exchange::parking::{FIRST, Park, Parking};
 use crate::exchange::portion::Portion;
@@ -63,7 +63,7 @@ impl Reader {
                 }
             }
             let mut state = self.shared.state.lock();
-            if state.disk.moving {
+            if state.disk.is_moving() {
                 state.waker = Some(cx.waker().clone());
                 return Poll::Pending;
             }
@@ -77,7 +77,10 @@ impl Reader {
             }
             if let (1.., Some(file)) = (state.disk.unread(), &state.disk.file) {
                 let source = FileSource::Open(Arc::clone(file));
-                self.slice = Some(FileSlice::new(source, state.disk.read, state.disk.unread()));
+                let slice = FileSlice::new(source, state.disk.read, state.disk.unread());
+                // Once nothing more is written, the client can be sent what the file has.
+                state.disk.is_shown |= state.end.is_some();
+                self.slice = Some(if state.disk.is_shown { slice.sendable() } else { slice });
                 continue;
             }
             return match state.end {
@@ -122,7 +125,7 @@ impl super::State {
     /// Enough lies in memory, and nothing on disk that would come after it.
     fn is_worth_moving(&self) -> bool {
         let disk = &self.disk;
-        self.held >= WORTH_MOVING && self.late.is_empty() && !disk.is_ahead() && !disk.writing && !disk.failed
+        self.held >= WORTH_MOVING && self.late.is_empty() && !disk.is_ahead() && disk.busy.is_none() && !disk.failed
     }
 }
 
@@ -136,7 +139,8 @@ impl Shared {
         state.gather();
         let chunks: Vec<Portion> = std::mem::take(&mut state.chunks).into();
         let disk = &mut state.disk;
-        (disk.read, disk.written, disk.punched, disk.moving) = (0, 0, 0, true);
+        disk.start_over();
+        disk.busy = Some(Busy::Moving);
         let file = disk.file.clone();
         drop(state);
 
@@ -146,7 +150,7 @@ impl Shared {
         });
 
         let mut state = self.state.lock();
-        state.disk.moving = false;
+        state.disk.busy = None;
         match written {
             Ok(file) => {
                 let length: usize = chunks.iter().map(Portion::len).sum();

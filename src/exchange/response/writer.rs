@@ -7,7 +7,7 @@ use std::thread::yield_now;
 use bytes::Bytes;
 use rustix::fs::{FallocateFlags, fallocate};
 
-use super::{End, PUNCH_SIZE, SPILL_MARK, Shared, wake_reader};
+use super::{Busy, End, PUNCH_SIZE, SPILL_MARK, Shared, wake_reader};
 use crate::exchange::parking::FIRST;
 
 /// A larger chunk is not taken at once. Copying it takes longer than a small request, which should not have to wait for
@@ -118,8 +118,11 @@ impl Writer {
     /// Adds a chunk on disk. False: the disk cannot take it.
     fn spill(&self, chunk: &[u8]) -> Result<bool, Gone> {
         let mut state = self.shared.state.lock();
-        while state.disk.moving && !state.reader_gone {
+        while state.disk.is_moving() && !state.reader_gone {
             self.shared.taken.wait(&mut state);
+        }
+        if state.reader_gone {
+            return Err(Gone);
         }
         // What waits in memory behind the disk's bytes must not be overtaken by more of them.
         let overtakes = !state.late.is_empty();
@@ -133,11 +136,11 @@ impl Writer {
         let disk = &mut state.disk;
         if disk.unread() == 0 {
             // All of it is read, so the file starts over instead of growing for ever.
-            (disk.read, disk.written, disk.punched) = (0, 0, 0);
+            disk.start_over();
         }
         let punch = (disk.read - disk.punched >= PUNCH_SIZE).then_some((disk.punched, disk.read - disk.punched));
         let (file, at) = (disk.file.clone(), disk.written);
-        disk.writing = true;
+        disk.busy = Some(Busy::Adding);
         drop(state);
 
         let written = file.map_or_else(|| self.shared.spool.temp_file().map(Arc::new), Ok).and_then(|file| {
@@ -150,7 +153,7 @@ impl Writer {
 
         let mut state = self.shared.state.lock();
         let disk = &mut state.disk;
-        disk.writing = false;
+        disk.busy = None;
         if let Some((at, length)) = punch {
             disk.punched = at + length;
         }
