@@ -86,12 +86,13 @@ impl App {
         B: Body<Data = Bytes> + Unpin,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let size = self.body_sizes.at(&path_info(parts.uri.path(), &self.root_path));
         let limits = BodyLimits { size, ..self.body_limits };
         // The time that the body takes is the client's.
         let waited = waited(&parts, &client);
-        let body = request::collect(body, &limits, &self.spool, &self.metrics.request_bytes).await?;
+        let received = &self.metrics.request_bytes;
+        let body = request::collect(body, &limits, &self.spool, received, || request::detach(&mut parts)).await?;
         self.queue(parts, body, waited, client, id)?.await
     }
 }

@@ -10,6 +10,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderValue;
+use http::request::Parts;
+use http::uri::{Authority, PathAndQuery, Uri};
 use http_body::Body;
 use tokio::time::{Instant, timeout_at};
 
@@ -28,13 +31,22 @@ pub struct BodyLimits {
     pub rate: u64,
 }
 
-/// Reads `body` to its end, and counts its bytes in `received`.
+/// A body of which so much time has passed before all of it came is slow.
+const SLOW: Duration = Duration::from_millis(20);
+
+/// Reads `body` to its end, and counts its bytes in `received`. `slow` is called once, if it takes a while.
 ///
 /// # Errors
 /// `body-too-large` (413) past the limit, `body-timeout` (408) when it stalls or trickles, `body-aborted` (400) when
 /// the client stopped or broke its framing, `spool-failed` (507) when the temp file filled up,
 /// `buffers-full` (503) when there is neither disk nor memory for it.
-pub async fn collect<B>(body: B, limits: &BodyLimits, spool: &Spool, received: &Counter) -> Result<Spooled, Fault>
+pub async fn collect<B>(
+    body: B,
+    limits: &BodyLimits,
+    spool: &Spool,
+    received: &Counter,
+    slow: impl FnOnce(),
+) -> Result<Spooled, Fault>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -45,6 +57,7 @@ where
         return Err(Fault::body_too_large());
     }
     let mut pace = Pace::default();
+    let mut slow = Some(slow);
     let mut writer = spool.writer();
     while let Some(frame) = pace.wait(limits, poll_fn(|cx| Pin::new(&mut body).poll_frame(cx))).await? {
         let frame = frame.map_err(|error| {
@@ -58,9 +71,44 @@ where
         if pace.received > limits.size {
             return Err(Fault::body_too_large());
         }
+        if pace.is_slow
+            && let Some(slow) = slow.take()
+        {
+            slow();
+        }
         writer.push(chunk).await.map_err(|error| spool_failed(&error))?;
     }
     writer.finish().await.map_err(|error| spool_failed(&error))
+}
+
+/// Takes a head out of the connection's read buffer, whose 8 KiB could not be freed or used again for as long as the head
+/// is kept.
+pub fn detach(parts: &mut Parts) {
+    for value in parts.headers.values_mut() {
+        *value = detached(value);
+    }
+    parts.uri = detached_uri(&parts.uri);
+}
+
+/// A copy in memory of its own.
+#[must_use]
+pub fn detached(value: &HeaderValue) -> HeaderValue {
+    HeaderValue::from_bytes(value.as_bytes()).map_or_else(
+        |_| value.clone(),
+        |mut copy| {
+            copy.set_sensitive(value.is_sensitive());
+            copy
+        },
+    )
+}
+
+/// A copy in memory of its own.
+#[must_use]
+pub fn detached_uri(uri: &Uri) -> Uri {
+    let mut parts = uri.clone().into_parts();
+    parts.authority = parts.authority.map(|name| Authority::try_from(name.as_str()).unwrap_or(name));
+    parts.path_and_query = parts.path_and_query.map(|path| PathAndQuery::try_from(path.as_str()).unwrap_or(path));
+    Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
 }
 
 /// How fast a body comes. Knows the time only from its first wait on: a body that is there at once costs no clock.
@@ -68,6 +116,7 @@ where
 struct Pace {
     received: u64,
     started: Option<Instant>,
+    is_slow: bool,
 }
 
 impl Pace {
@@ -77,9 +126,10 @@ impl Pace {
         if let Poll::Ready(frame) = poll_fn(|cx| Poll::Ready(frame.as_mut().poll(cx))).await {
             return Ok(frame);
         }
-        let Some(stall) = limits.stall else { return Ok(frame.await) };
         let now = Instant::now();
         let started = *self.started.get_or_insert(now);
+        self.is_slow = now - started >= SLOW;
+        let Some(stall) = limits.stall else { return Ok(frame.await) };
         let mut deadline = now + stall;
         // What came so far is due for this long: the grace, and a second for each `rate` bytes.
         if let Some(due) = self.received.saturating_mul(1000).checked_div(limits.rate) {
@@ -107,6 +157,7 @@ mod tests {
     use super::*;
     use crate::exchange::budget::Budget;
     use http_body_util::{Full, StreamBody};
+    use std::cell::Cell;
 
     fn limits(size: u64) -> BodyLimits {
         BodyLimits { size, stall: Some(Duration::from_secs(30)), rate: 500 }
@@ -114,24 +165,32 @@ mod tests {
 
     /// Reads a body of which `size` bytes come `every`; how long it took until it was complete or refused.
     async fn trickle(size: usize, every: Duration, chunks: usize) -> (Duration, Option<&'static str>) {
-        let (send, receive) = tokio::sync::mpsc::channel::<()>(1);
-        tokio::spawn(async move {
-            for _ in 0..chunks {
-                tokio::time::sleep(every).await;
-                if send.send(()).await.is_err() {
-                    return;
-                }
-            }
-        });
-        let body = Trickle { receive, size };
+        let body = Trickle::new(size, every, chunks);
         let started = Instant::now();
-        let collected = collect(body, &limits(1 << 20), &spool(), &Counter::default()).await;
+        let collected = collect(body, &limits(1 << 20), &spool(), &Counter::default(), || ()).await;
         (started.elapsed(), collected.err().map(|fault| fault.reason))
     }
 
     struct Trickle {
         receive: tokio::sync::mpsc::Receiver<()>,
         size: usize,
+    }
+
+    impl Trickle {
+        fn new(size: usize, every: Duration, chunks: usize) -> Self {
+            let (send, receive) = tokio::sync::mpsc::channel::<()>(1);
+            tokio::spawn(async move {
+                for _ in 0..chunks {
+                    if !every.is_zero() {
+                        tokio::time::sleep(every).await;
+                    }
+                    if send.send(()).await.is_err() {
+                        return;
+                    }
+                }
+            });
+            Self { receive, size }
+        }
     }
 
     impl Body for Trickle {
@@ -167,16 +226,49 @@ mod tests {
     #[tokio::test]
     async fn the_limit_is_exact_for_announced_and_chunked_bodies() {
         let announced = |n: usize| Full::new(Bytes::from(vec![7; n]));
-        assert_eq!(collect(announced(10), &limits(10), &spool(), &Counter::default()).await.unwrap().len(), 10);
-        assert_eq!(collect(announced(11), &limits(10), &spool(), &Counter::default()).await.unwrap_err().status, 413);
+        assert_eq!(collect(announced(10), &limits(10), &spool(), &Counter::default(), || ()).await.unwrap().len(), 10);
+        assert_eq!(
+            collect(announced(11), &limits(10), &spool(), &Counter::default(), || ()).await.unwrap_err().status,
+            413
+        );
 
         let chunked = |n: usize| {
             let frame = || Ok::<_, std::io::Error>(http_body::Frame::data(Bytes::from_static(b"x")));
             let frames: Vec<_> = std::iter::repeat_with(frame).take(n).collect();
             StreamBody::new(futures_stream(frames))
         };
-        assert_eq!(collect(chunked(10), &limits(10), &spool(), &Counter::default()).await.unwrap().len(), 10);
-        assert_eq!(collect(chunked(11), &limits(10), &spool(), &Counter::default()).await.unwrap_err().status, 413);
+        assert_eq!(collect(chunked(10), &limits(10), &spool(), &Counter::default(), || ()).await.unwrap().len(), 10);
+        assert_eq!(
+            collect(chunked(11), &limits(10), &spool(), &Counter::default(), || ()).await.unwrap_err().status,
+            413
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_body_is_told_of_once_and_one_that_is_there_never() {
+        for (every, expected) in [(Duration::from_secs(1), 1), (Duration::ZERO, 0)] {
+            let told = Cell::new(0);
+            let (body, limits) = (Trickle::new(600, every, 50), limits(1 << 20));
+            let body = collect(body, &limits, &spool(), &Counter::default(), || told.set(told.get() + 1)).await;
+            assert_eq!((body.unwrap().len(), told.get()), (30_000, expected), "{every:?}");
+        }
+    }
+
+    #[test]
+    fn a_detached_head_says_the_same_and_keeps_nothing_of_the_buffer() {
+        for target in ["/a/%20b?c=d&e", "/", "*", "http://name:8080/path?query", "http://name", "name:443"] {
+            let buffer = Bytes::from(format!("{target}some value"));
+            let value = HeaderValue::from_maybe_shared(buffer.slice(target.len()..)).unwrap();
+            let (mut parts, ()) = http::Request::new(()).into_parts();
+            parts.uri = Uri::from_maybe_shared(buffer.slice(..target.len())).unwrap();
+            parts.headers.insert("x-one", value.clone());
+            parts.headers.append("x-one", value.clone());
+            let before = (parts.uri.to_string(), parts.uri.clone(), parts.headers.clone());
+            detach(&mut parts);
+            assert_eq!((parts.uri.to_string(), parts.uri.clone(), parts.headers.clone()), before);
+            drop((before, value));
+            assert!(buffer.is_unique(), "{target}");
+        }
     }
 
     #[tokio::test]
@@ -185,7 +277,7 @@ mod tests {
             Ok(http_body::Frame::data(Bytes::from_static(b"half"))),
             Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof)),
         ];
-        let fault = collect(StreamBody::new(futures_stream(frames)), &limits(10), &spool(), &Counter::default())
+        let fault = collect(StreamBody::new(futures_stream(frames)), &limits(10), &spool(), &Counter::default(), || ())
             .await
             .unwrap_err();
         assert_eq!(fault.reason, "body-aborted");

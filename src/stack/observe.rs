@@ -25,7 +25,7 @@ use super::probe::Unrecorded;
 use super::turns::Turns;
 use crate::exchange::parking::Park;
 use crate::exchange::request_id::{Digits, X_REQUEST_ID};
-use crate::exchange::{Client, Portion, RequestId, Trail};
+use crate::exchange::{Client, Portion, RequestId, Trail, request};
 use crate::semantics::fault::Fault;
 use crate::semantics::path::in_ascii;
 use crate::semantics::traceparent::TraceParent;
@@ -104,7 +104,7 @@ impl Observation {
             }
         }
         if let (Some(record), Some(log)) = (&mut self.record, &self.connection.front.access_log) {
-            record.response_headers = kept(log.response_headers(), response.headers());
+            record.response_headers = kept(log.response_headers(), response.headers(), Clone::clone);
         }
         if response.extensions().get::<Unrecorded>().is_some() {
             self.record = None;
@@ -190,8 +190,8 @@ impl Observation {
     }
 }
 
-fn kept(names: &[HeaderName], headers: &HeaderMap) -> Kept {
-    names.iter().map(|name| headers.get(name).cloned()).collect()
+fn kept(names: &[HeaderName], headers: &HeaderMap, copy: fn(&HeaderValue) -> HeaderValue) -> Kept {
+    names.iter().map(|name| headers.get(name).map(copy)).collect()
 }
 
 /// Observes a connection's requests.
@@ -214,14 +214,20 @@ impl Connection {
     fn record<R>(&self, log: &AccessLog, request: &Request<R>) -> Record {
         let client = request.extensions().get().unwrap_or(&self.client);
         let headers = request.headers();
+        let has_body = headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING);
         Record {
             client: Arc::clone(client),
             method: request.method().clone(),
-            target: request.uri().clone(),
+            // The body may take long, see `detach`.
+            target: if has_body { request::detached_uri(request.uri()) } else { request.uri().clone() },
             version: request.version(),
             trail: Arc::new(Trail::new(self.front.request_ids.of(headers, client.is_trusted))),
             trace: TraceParent::of(headers),
-            request_headers: kept(log.request_headers(), headers),
+            request_headers: kept(
+                log.request_headers(),
+                headers,
+                if has_body { request::detached } else { Clone::clone },
+            ),
             response_headers: Kept::default(),
             stand_in: false,
         }
