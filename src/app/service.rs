@@ -18,7 +18,7 @@ use super::body::AppBody;
 use crate::config::body_sizes::BodySizes;
 use crate::exchange::replies::Reply;
 use crate::exchange::request::BodyLimits;
-use crate::exchange::{Client, Job, Replies, RequestHead, RequestId, Spool, Spooled, Trail, Waiting, request};
+use crate::exchange::{Client, Job, Replies, RequestHead, RequestId, Spool, Spooled, Trail, Waiting, detach, request};
 use crate::semantics::fault::{Blame, Fault};
 use crate::semantics::path::path_info;
 use crate::semantics::request_start;
@@ -92,7 +92,7 @@ impl App {
         // The time that the body takes is the client's.
         let waited = waited(&parts, &client);
         let received = &self.metrics.request_bytes;
-        let body = request::collect(body, &limits, &self.spool, received, || request::detach(&mut parts)).await?;
+        let body = request::collect(body, &limits, &self.spool, received, || detach::head(&mut parts)).await?;
         self.queue(parts, body, waited, client, id)?.await
     }
 }

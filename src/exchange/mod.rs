@@ -6,6 +6,7 @@
 
 pub mod budget;
 pub mod client;
+pub mod detach;
 pub mod file_slice;
 pub mod job;
 pub mod named_file;

@@ -10,9 +10,6 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderValue;
-use http::request::Parts;
-use http::uri::{Authority, PathAndQuery, Uri};
 use http_body::Body;
 use tokio::time::{Instant, timeout_at};
 
@@ -79,36 +76,6 @@ where
         writer.push(chunk).await.map_err(|error| spool_failed(&error))?;
     }
     writer.finish().await.map_err(|error| spool_failed(&error))
-}
-
-/// Takes a head out of the connection's read buffer, whose 8 KiB could not be freed or used again for as long as the head
-/// is kept.
-pub fn detach(parts: &mut Parts) {
-    for value in parts.headers.values_mut() {
-        *value = detached(value);
-    }
-    parts.uri = detached_uri(&parts.uri);
-}
-
-/// A copy in memory of its own.
-#[must_use]
-pub fn detached(value: &HeaderValue) -> HeaderValue {
-    HeaderValue::from_bytes(value.as_bytes()).map_or_else(
-        |_| value.clone(),
-        |mut copy| {
-            copy.set_sensitive(value.is_sensitive());
-            copy
-        },
-    )
-}
-
-/// A copy in memory of its own.
-#[must_use]
-pub fn detached_uri(uri: &Uri) -> Uri {
-    let mut parts = uri.clone().into_parts();
-    parts.authority = parts.authority.map(|name| Authority::try_from(name.as_str()).unwrap_or(name));
-    parts.path_and_query = parts.path_and_query.map(|path| PathAndQuery::try_from(path.as_str()).unwrap_or(path));
-    Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
 }
 
 /// How fast a body comes. Knows the time only from its first wait on: a body that is there at once costs no clock.
@@ -251,23 +218,6 @@ mod tests {
             let (body, limits) = (Trickle::new(600, every, 50), limits(1 << 20));
             let body = collect(body, &limits, &spool(), &Counter::default(), || told.set(told.get() + 1)).await;
             assert_eq!((body.unwrap().len(), told.get()), (30_000, expected), "{every:?}");
-        }
-    }
-
-    #[test]
-    fn a_detached_head_says_the_same_and_keeps_nothing_of_the_buffer() {
-        for target in ["/a/%20b?c=d&e", "/", "*", "http://name:8080/path?query", "http://name", "name:443"] {
-            let buffer = Bytes::from(format!("{target}some value"));
-            let value = HeaderValue::from_maybe_shared(buffer.slice(target.len()..)).unwrap();
-            let (mut parts, ()) = http::Request::new(()).into_parts();
-            parts.uri = Uri::from_maybe_shared(buffer.slice(..target.len())).unwrap();
-            parts.headers.insert("x-one", value.clone());
-            parts.headers.append("x-one", value.clone());
-            let before = (parts.uri.to_string(), parts.uri.clone(), parts.headers.clone());
-            detach(&mut parts);
-            assert_eq!((parts.uri.to_string(), parts.uri.clone(), parts.headers.clone()), before);
-            drop((before, value));
-            assert!(buffer.is_unique(), "{target}");
         }
     }
 

@@ -25,7 +25,7 @@ use super::probe::Unrecorded;
 use super::turns::Turns;
 use crate::exchange::parking::Park;
 use crate::exchange::request_id::{Digits, X_REQUEST_ID};
-use crate::exchange::{Client, Portion, RequestId, Trail, request};
+use crate::exchange::{Client, Portion, RequestId, Trail, detach};
 use crate::semantics::fault::Fault;
 use crate::semantics::path::in_ascii;
 use crate::semantics::traceparent::TraceParent;
@@ -218,16 +218,12 @@ impl Connection {
         Record {
             client: Arc::clone(client),
             method: request.method().clone(),
-            // The body may take long, see `detach`.
-            target: if has_body { request::detached_uri(request.uri()) } else { request.uri().clone() },
+            // The body may take long, and keep the read buffer.
+            target: if has_body { detach::uri(request.uri()) } else { request.uri().clone() },
             version: request.version(),
             trail: Arc::new(Trail::new(self.front.request_ids.of(headers, client.is_trusted))),
             trace: TraceParent::of(headers),
-            request_headers: kept(
-                log.request_headers(),
-                headers,
-                if has_body { request::detached } else { Clone::clone },
-            ),
+            request_headers: kept(log.request_headers(), headers, if has_body { detach::value } else { Clone::clone }),
             response_headers: Kept::default(),
             stand_in: false,
         }

@@ -11,7 +11,6 @@ mod writer;
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::mem;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -80,8 +79,6 @@ struct Disk {
     failed: bool,
     /// Somebody writes to it, without the lock.
     busy: Option<Busy>,
-    /// The kernel may be sending from the file what it has there, and after the client has been handed it.
-    is_shown: bool,
 }
 
 impl Disk {
@@ -94,12 +91,9 @@ impl Disk {
         self.busy == Some(Busy::Moving)
     }
 
-    /// All of the file is read, so it is written from its beginning; another one, where this may not change any more.
+    /// All of the file is read, so it is written from its beginning.
     fn start_over(&mut self) {
         (self.read, self.written, self.punched) = (0, 0, 0);
-        if mem::take(&mut self.is_shown) {
-            self.file = None;
-        }
     }
 
     /// What is added now comes after bytes that are there, or are about to be.

@@ -78,9 +78,8 @@ impl Reader {
             if let (1.., Some(file)) = (state.disk.unread(), &state.disk.file) {
                 let source = FileSource::Open(Arc::clone(file));
                 let slice = FileSlice::new(source, state.disk.read, state.disk.unread());
-                // Once nothing more is written, the client can be sent what the file has.
-                state.disk.is_shown |= state.end.is_some();
-                self.slice = Some(if state.disk.is_shown { slice.sendable() } else { slice });
+                // Once the application writes no more, the client can be sent what the file has.
+                self.slice = Some(if state.end.is_some() { slice.sendable() } else { slice });
                 continue;
             }
             return match state.end {
@@ -138,8 +137,13 @@ impl Shared {
         }
         state.gather();
         let chunks: Vec<Portion> = std::mem::take(&mut state.chunks).into();
+        let is_complete = state.end.is_some();
         let disk = &mut state.disk;
         disk.start_over();
+        if is_complete {
+            // What was handed out of it may be on its way from there, and must not change any more.
+            disk.file = None;
+        }
         disk.busy = Some(Busy::Moving);
         let file = disk.file.clone();
         drop(state);
