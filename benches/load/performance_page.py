@@ -1,8 +1,8 @@
 """python3 benches/load/performance_page.py RESULT.json: write docs/performance.md and its plots from a run's record.
 
 The words are in performance_page.md, with `{{…}}` wherever something of the record belongs; see `Page`. Further
-records, of a run with --unpinned, of one with another Python, of one under `reno` and of syscalls.py, fill the places
-that are theirs.
+records, of a run with --unpinned, of one with another Python, of one under `reno`, of one with more rounds and of
+syscalls.py, fill the places that are theirs.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Record:
 @dataclass
 class Page:
     """Fills places: `machine`, `caution`, `versions`, `bars`, `lost`, `plot CASE COLUMN`, `table CASE`, each after a word,
-    `unpinned`, `python` or `reno`, where another record is meant; `syscalls SCENARIO`, `count PART`."""
+    `unpinned`, `python`, `reno` or `rounds`, where another record is meant; `syscalls SCENARIO`, `count PART`."""
 
     records: dict[str, Record]
     counted: list[syscalls.Counted]
@@ -101,7 +101,7 @@ class Page:
     def fill(self, place: str) -> str:
         word, *rest = place.split()
         source = "main"
-        if word in ("unpinned", "python", "reno"):
+        if word in ("unpinned", "python", "reno", "rounds"):
             source, word, rest = word, rest[0], rest[1:]
         record = self.records.get(source)
         text = None
@@ -240,6 +240,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--unpinned", type=Path, help="the record of a run with --unpinned")
     made.add_argument("--other-python", type=Path, help="the record of a run with another Python")
     made.add_argument("--reno", type=Path, help="the record of a run where the system's congestion control is reno")
+    made.add_argument("--more-rounds", type=Path, help="the record of a run with more rounds, of scenarios that move")
     made.add_argument("--syscalls", type=Path, help="what syscalls.py wrote")
     made.add_argument("--out", type=Path, default=ROOT / "docs" / "performance.md")
     return made
@@ -247,8 +248,14 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser().parse_args(arguments)
-    paths = {"main": asked.record, "unpinned": [asked.unpinned], "python": [asked.other_python], "reno": [asked.reno]}
-    records = {name: Record.read(*given) for name, given in paths.items() if given != [None]}
+    others = {
+        "unpinned": asked.unpinned,
+        "python": asked.other_python,
+        "reno": asked.reno,
+        "rounds": asked.more_rounds,
+    }
+    records = {"main": Record.read(*asked.record)}
+    records |= {name: Record.read(path) for name, path in others.items() if path is not None}
     counted = []
     if asked.syscalls is not None:
         counted = [syscalls.Counted(**each) for each in json.loads(asked.syscalls.read_text())["counted"]]
