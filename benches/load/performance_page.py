@@ -37,6 +37,7 @@ SHOWN = ("CPU µs/req", "overhead µs", "req/s", "p50 ms", "p99 ms", "vol/req", 
 LOST = (
     ("CPU µs/req", "CPU"),
     ("PSS MiB", "memory"),
+    ("peak MiB", "peak memory"),
     ("KiB/conn", "memory a connection"),
     ("start ms", "start"),
     ("p99 ms", "p99"),
